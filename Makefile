@@ -1,0 +1,97 @@
+# What people and CI do with this project on one machine. Needs CPython 3.11-3.13, pip and make.
+
+.PHONY: help demo up down list check plan run verify new test lint docs bench lock clean
+
+# The newest Python in range that really runs: a version manager's shim may be there and not work.
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
+	$$python -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
+	&& echo $$python && break; done)
+PY := .venv/bin/python
+UV := .venv/bin/uv
+LOCKS := requirements.lock benchmarks/requirements.lock
+LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
+
+export PYTHONPATH := $(CURDIR)
+# Where uv finds no Python that fits, it would download one.
+export UV_PYTHON_DOWNLOADS := never
+# Airflow's home is .airflow here; one that is exported belongs to another Airflow.
+unexport AIRFLOW_HOME
+# Without bytecode each Airflow process compiles everything it imports again, which takes seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
+help: ## List these targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1@/p' Makefile | awk -F@ '{ printf "%-14s %s\n", $$1, $$2 }'
+
+demo: .venv/synced ## Run every sample export through its DAG and show what it delivered
+	@$(PY) -m include.local.demo
+
+up: .venv/synced ## Start Airflow with the same exports on 127.0.0.1
+	@$(PY) -m include.local.up
+
+down: .venv/synced ## Stop all of it
+	@$(PY) -m include.local.down
+
+list: .venv/synced ## List the exports
+	@$(PY) -m include.exports list
+
+check: .venv/synced ## Check every definition
+	@$(PY) -m include.exports check
+
+plan: .venv/synced ## Say exactly what a run would do: NAME=... [WINDOW=...]
+	@$(PY) -m include.exports plan $(NAME) $(if $(WINDOW),--window $(WINDOW))
+
+run: .venv/synced ## Run one export through its DAG: NAME=... [WINDOW=...]
+	@$(PY) -m include.exports run $(NAME) $(if $(WINDOW),--window $(WINDOW))
+
+verify: .venv/synced ## Read delivered files back and compare them with MANIFEST=...
+	@$(PY) -m include.exports verify $(MANIFEST)
+
+new: .venv/synced ## Write a definition from a few answers
+	@$(PY) -m include.exports new
+
+test: .venv/synced ## Run all tests
+	@$(PY) -m pytest
+
+lint: .venv/synced ## Check style, types, the generated reference and the locks
+	@$(PY) -m ruff check
+	@$(PY) -m ruff format --check
+	@$(PY) -m mypy
+	@$(PY) -m include.local.docs --check
+	@mkdir -p .venv/relocked/benchmarks
+	@for lock in $(LOCKS); do cp $$lock .venv/relocked/$$lock || exit; done
+	@$(MAKE) --no-print-directory lock INTO=.venv/relocked/
+	@for lock in $(LOCKS); do \
+		diff $$lock .venv/relocked/$$lock || { echo "$$lock is not what uv makes; run: make lock" >&2; exit 1; }; done
+
+docs: .venv/synced ## Write the reference of every field from the code
+	@$(PY) -m include.local.docs
+
+bench: benchmarks/.venv/synced ## Measure speed and memory against peers
+	@benchmarks/.venv/bin/python -m benchmarks.run
+
+lock: $(UV) ## Lock what the requirements ask for
+	@$(LOCK) requirements-dev.txt -o $(INTO)requirements.lock
+	@$(LOCK) benchmarks/requirements.txt -o $(INTO)benchmarks/requirements.lock
+
+clean: ## Stop Airflow and remove all that make made, but .env
+	@test ! -e .airflow/processes.json || $(PY) -m include.local.down
+	rm -rf .airflow .venv benchmarks/.venv benchmarks/data exports lake .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The lock holds uv too, so that pip can check its hash, and so that the sync does not remove it.
+$(UV):
+	@test -n "$(PYTHON)" || { echo "CPython 3.11, 3.12 or 3.13 is needed; name one: make PYTHON=/path/to/python" >&2; exit 1; }
+	@echo "Making .venv with $(PYTHON)"
+	@$(PYTHON) -m venv .venv
+	@sed -n '/^uv==/,/# via/p' requirements.lock \
+	| .venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r /dev/stdin
+
+.venv/synced: requirements.lock | $(UV)
+	@echo "Installing requirements.lock into .venv"
+	@$(UV) pip sync --quiet --require-hashes --python .venv/bin/python requirements.lock
+	@touch $@
+
+benchmarks/.venv/synced: $(LOCKS) | $(UV)
+	@$(UV) venv --quiet --allow-existing --python .venv/bin/python benchmarks/.venv
+	@$(UV) pip sync --quiet --require-hashes --python benchmarks/.venv/bin/python $(LOCKS)
+	@touch $@

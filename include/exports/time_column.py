@@ -1,0 +1,113 @@
+"""Which column holds the event time, and what a window's instants are compared with in it."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, field_validator, model_validator
+
+from include.exports.errors import NotEligible
+from include.exports.model import Part
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+SORTABLE = "YmdHMSf"
+"""strftime directives from the coarsest to the finest: text written in this order sorts like the time it means."""
+
+
+class TimeColumn(Part):
+    """The column that says when a record happened. Records without a value in it belong to no window."""
+
+    name: str = Field(min_length=1)
+    """Name of the column, exactly as the source spells it."""
+    kind: Literal["timestamptz", "timestamp", "date", "epoch_seconds", "epoch_milliseconds", "text"] = "timestamptz"
+    """How the column stores time: an instant (`timestamptz`, `epoch_seconds`, `epoch_milliseconds`), or the reading of
+    a clock on a wall in `timezone` (`timestamp`, `date`, `text`)."""
+    timezone: str = "UTC"
+    """IANA name of the zone in which `timestamp`, `date` and `text` values are to be read, such as `Asia/Seoul`. A value
+    in the hour that a clock change repeats is read as its first occurrence."""
+    format: str | None = None
+    """strftime format of a `text` column, such as `%Y-%m-%d %H:%M:%S`. It must sort as text, so it goes from the year
+    down without leaving anything out."""
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone_exists(cls, name: str) -> str:
+        """An unknown zone would only be noticed by the first run."""
+        try:
+            ZoneInfo(name)
+        except (LookupError, ValueError, OSError):
+            raise ValueError(f"{name!r} is not a known time zone; write an IANA name such as 'Europe/Berlin'") from None
+        return name
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Self:
+        """A zone or format that has no effect would be believed to have one."""
+        if self.kind in ("timestamptz", "epoch_seconds", "epoch_milliseconds") and self.timezone != "UTC":
+            raise ValueError(f"timezone {self.timezone!r} has no meaning for {self.kind!r}, an instant; remove it")
+        if self.kind != "text" and self.format is not None:
+            raise ValueError(f"format {self.format!r} has no meaning for {self.kind!r}; remove it or use kind 'text'")
+        if self.kind == "text":
+            if self.format is None:
+                raise ValueError("kind 'text' needs a format; write one such as '%Y-%m-%d %H:%M:%S'")
+            directives = "".join(letter or "%" for letter in re.findall("%(.?)", self.format))
+            if not directives or not SORTABLE.startswith(directives):
+                raise ValueError(
+                    f"format {self.format!r} does not sort as text; use %Y %m %d %H %M %S %f in this order, from the "
+                    "year down to the precision of the column"
+                )
+        return self
+
+
+def bound(instant: datetime, time_column: TimeColumn) -> datetime | date | int | str:
+    """What the column is compared with so that `value >= bound(start) and value < bound(end)` is the window.
+
+    An aware datetime in UTC, a naive datetime, a date, a number or a text, as `kind` asks for. Bounds never decrease
+    as instants increase, also across a clock change, so windows tile. Raises `NotEligible` for an instant that the
+    column is too coarse for, such as noon for a column of dates.
+    """
+    value: date | int | str
+    zone = ZoneInfo(time_column.timezone)
+    wall = _wall_clock(instant, zone)
+    match time_column.kind:
+        case "timestamptz":
+            return instant.astimezone(UTC)
+        case "timestamp":
+            return wall
+        case "date":
+            value = wall.date()
+            exact = _is(datetime.combine(value, time.min), wall, instant, zone)
+        case "text":
+            value = wall.strftime(time_column.format or "")
+            exact = _is(datetime.strptime(value, time_column.format or ""), wall, instant, zone)
+        case "epoch_seconds":
+            value, rest = divmod(instant - EPOCH, timedelta(seconds=1))
+            exact = not rest
+        case "epoch_milliseconds":
+            value, rest = divmod(instant - EPOCH, timedelta(milliseconds=1))
+            exact = not rest
+    if not exact:
+        raise NotEligible(
+            f"time column {time_column.name!r} ({time_column.format or time_column.kind}, {time_column.timezone}) cannot "
+            f"be compared with {instant.isoformat()}: the column is coarser; choose windows that start and end on its "
+            "precision"
+        )
+    return value
+
+
+def _wall_clock(instant: datetime, zone: ZoneInfo) -> datetime:
+    """What the clock shows. While it repeats an hour, the end of that hour: every value in it has already happened."""
+    local = instant.astimezone(zone)
+    wall = local.replace(tzinfo=None, fold=0)
+    if local.fold:
+        wall = wall.replace(second=0, microsecond=0)
+        while zone.utcoffset(wall) != zone.utcoffset(wall.replace(fold=1)):
+            wall += timedelta(minutes=1)
+    return wall
+
+
+def _is(value: datetime, wall: datetime, instant: datetime, zone: ZoneInfo) -> bool:
+    """Whether `value` is the bound itself, or a midnight that the clock skipped on the way to it."""
+    return value == wall or value.replace(tzinfo=zone).astimezone(UTC) == instant

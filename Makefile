@@ -11,7 +11,6 @@ UV := .venv/bin/uv
 LOCKS := requirements.lock benchmarks/requirements.lock
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
-export PYTHONPATH := $(CURDIR)
 # Where uv finds no Python that fits, it would download one.
 export UV_PYTHON_DOWNLOADS := never
 # Airflow's home is .airflow here; one that is exported belongs to another Airflow.
@@ -37,10 +36,10 @@ list: .venv/synced ## List the exports
 check: .venv/synced ## Check every definition
 	@$(PY) -m include.exports check
 
-plan: .venv/synced ## Say exactly what a run would do: NAME=... [WINDOW=...]
+plan: lake/open_bandit ## Say exactly what a run would do: NAME=... [WINDOW=...]
 	@$(PY) -m include.exports plan $(NAME) $(if $(WINDOW),--window $(WINDOW))
 
-run: .venv/synced ## Run one export through its DAG: NAME=... [WINDOW=...]
+run: lake/open_bandit ## Run one export through its DAG: NAME=... [WINDOW=...]
 	@$(PY) -m include.exports run $(NAME) $(if $(WINDOW),--window $(WINDOW))
 
 verify: .venv/synced ## Read delivered files back and compare them with MANIFEST=...
@@ -90,6 +89,9 @@ $(UV):
 	@echo "Installing requirements.lock into .venv"
 	@$(UV) pip sync --quiet --require-hashes --python .venv/bin/python requirements.lock
 	@touch $@
+
+lake/open_bandit: | .venv/synced
+	@$(PY) -m include.local.lake
 
 benchmarks/.venv/synced: $(LOCKS) | $(UV)
 	@$(UV) venv --quiet --allow-existing --python .venv/bin/python benchmarks/.venv

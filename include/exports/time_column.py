@@ -7,10 +7,11 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from include.exports.errors import NotEligible
-from include.exports.model import Part
+from include.exports.errors import NotEligible, Problem
+from include.exports.model import Part, Problems
+from include.exports.paths import TimeZone
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SORTABLE = "YmdHMSf"
@@ -25,40 +26,36 @@ class TimeColumn(Part):
     kind: Literal["timestamptz", "timestamp", "date", "epoch_seconds", "epoch_milliseconds", "text"] = "timestamptz"
     """How the column stores time: an instant (`timestamptz`, `epoch_seconds`, `epoch_milliseconds`), or the reading of
     a clock on a wall in `timezone` (`timestamp`, `date`, `text`)."""
-    timezone: str = "UTC"
-    """IANA name of the zone in which `timestamp`, `date` and `text` values are to be read, such as `Asia/Seoul`. A value
-    in the hour that a clock change repeats is read as its first occurrence."""
+    timezone: TimeZone = "UTC"
+    """IANA name of the zone in which `timestamp`, `date` and `text` values are to be read, such as `Asia/Seoul`. A
+    value in the hour that a clock change repeats is read as its first occurrence."""
     format: str | None = None
     """strftime format of a `text` column, such as `%Y-%m-%d %H:%M:%S`. It must sort as text, so it goes from the year
     down without leaving anything out."""
 
-    @field_validator("timezone")
-    @classmethod
-    def _zone_exists(cls, name: str) -> str:
-        """An unknown zone would only be noticed by the first run."""
-        try:
-            ZoneInfo(name)
-        except (LookupError, ValueError, OSError):
-            raise ValueError(f"{name!r} is not a known time zone; write an IANA name such as 'Europe/Berlin'") from None
-        return name
-
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
         """A zone or format that has no effect would be believed to have one."""
+        found = []
         if self.kind in ("timestamptz", "epoch_seconds", "epoch_milliseconds") and self.timezone != "UTC":
-            raise ValueError(f"timezone {self.timezone!r} has no meaning for {self.kind!r}, an instant; remove it")
+            message = f"{self.timezone!r} has no meaning for kind {self.kind!r}, an instant; remove it"
+            found.append(Problem("timezone", message))
         if self.kind != "text" and self.format is not None:
-            raise ValueError(f"format {self.format!r} has no meaning for {self.kind!r}; remove it or use kind 'text'")
-        if self.kind == "text":
-            if self.format is None:
-                raise ValueError("kind 'text' needs a format; write one such as '%Y-%m-%d %H:%M:%S'")
-            directives = "".join(letter or "%" for letter in re.findall("%(.?)", self.format))
-            if not directives or not SORTABLE.startswith(directives):
-                raise ValueError(
-                    f"format {self.format!r} does not sort as text; use %Y %m %d %H %M %S %f in this order, from the "
-                    "year down to the precision of the column"
-                )
+            message = f"{self.format!r} has no meaning for kind {self.kind!r}; remove it or use kind 'text'"
+            found.append(Problem("format", message))
+        if self.kind == "text" and self.format is None:
+            found.append(Problem("format", "is required by kind 'text'; write one such as '%Y-%m-%d %H:%M:%S'"))
+        elif self.kind == "text" and not _sorts(self.format or ""):
+            rule = "use %Y %m %d %H %M %S %f in this order, from the year down to the precision of the column"
+            found.append(Problem("format", f"{self.format!r} does not sort as text; {rule}"))
+        if found:
+            raise Problems(found)
         return self
+
+
+def _sorts(form: str) -> bool:
+    directives = "".join(letter or "%" for letter in re.findall("%(.?)", form))
+    return directives != "" and SORTABLE.startswith(directives)
 
 
 def bound(instant: datetime, time_column: TimeColumn) -> datetime | date | int | str:
@@ -81,7 +78,8 @@ def bound(instant: datetime, time_column: TimeColumn) -> datetime | date | int |
             exact = _is(datetime.combine(value, time.min), wall, instant, zone)
         case "text":
             value = wall.strftime(time_column.format or "")
-            exact = _is(datetime.strptime(value, time_column.format or ""), wall, instant, zone)
+            read = datetime.strptime(value, time_column.format or "")  # noqa: DTZ007  # naive like `wall`
+            exact = _is(read, wall, instant, zone)
         case "epoch_seconds":
             value, rest = divmod(instant - EPOCH, timedelta(seconds=1))
             exact = not rest
@@ -90,9 +88,9 @@ def bound(instant: datetime, time_column: TimeColumn) -> datetime | date | int |
             exact = not rest
     if not exact:
         raise NotEligible(
-            f"time column {time_column.name!r} ({time_column.format or time_column.kind}, {time_column.timezone}) cannot "
-            f"be compared with {instant.isoformat()}: the column is coarser; choose windows that start and end on its "
-            "precision"
+            f"time column {time_column.name!r} ({time_column.format or time_column.kind}, {time_column.timezone}) "
+            f"cannot be compared with {instant.isoformat()}: the column is coarser; choose windows that start and end "
+            "on its precision"
         )
     return value
 

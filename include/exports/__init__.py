@@ -1,0 +1,62 @@
+"""Exports of datasets to where partners and analysts want them, each one an Airflow DAG.
+
+A file in `dags/` imports what it declares from here and makes one call, `airflow_dag(DatasetExport(...), doc=__doc__)`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from include.exports import catalog
+from include.exports.columns import Columns, HashMask, RedactMask
+from include.exports.definition import DatasetExport, ManifestFile, Retries, Views
+from include.exports.destinations.local import LocalDestination
+from include.exports.formats.csv import CsvFiles
+from include.exports.formats.json import JsonFiles
+from include.exports.formats.parquet import ParquetFiles
+from include.exports.schedules import Cron, Daily, Every, Monthly, Once, Weekly
+from include.exports.sources.lake import HivePartition, LakeSource
+from include.exports.sources.sql import SqlSource, read_query
+from include.exports.time_column import TimeColumn
+
+if TYPE_CHECKING:
+    from airflow.sdk import DAG
+
+__all__ = [
+    "Columns",
+    "Cron",
+    "CsvFiles",
+    "Daily",
+    "DatasetExport",
+    "Every",
+    "HashMask",
+    "HivePartition",
+    "JsonFiles",
+    "LakeSource",
+    "LocalDestination",
+    "ManifestFile",
+    "Monthly",
+    "Once",
+    "ParquetFiles",
+    "RedactMask",
+    "Retries",
+    "SqlSource",
+    "TimeColumn",
+    "Views",
+    "Weekly",
+    "airflow_dag",
+    "read_query",
+]
+
+
+def airflow_dag(export: DatasetExport, doc: str | None) -> DAG | None:
+    """The DAG of `export`, with `doc` (the file's docstring) as its documentation.
+
+    Calling it in a file of the DAGs folder is all that is needed: Airflow finds the DAGs that a file creates. None
+    while a catalog is read, which needs no Airflow.
+    """
+    if catalog.collect(export):
+        return None
+    from include.exports import dag
+
+    return dag.build(export, doc)

@@ -1,0 +1,82 @@
+"""The exports that the files of a folder declare, read without Airflow."""
+
+from __future__ import annotations
+
+import difflib
+import runpy
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from include.exports.errors import DefinitionError, Problem
+from include.exports.paths import PROJECT
+
+if TYPE_CHECKING:
+    from include.exports.definition import DatasetExport
+
+DAGS = PROJECT / "dags"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declared:
+    """An export and where it is declared."""
+
+    export: DatasetExport
+    file: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalog:
+    """What a folder declares."""
+
+    declared: tuple[Declared, ...]
+    """Ordered by name."""
+    errors: tuple[DefinitionError, ...]
+    """One for each file that cannot be read, and for each name that is declared twice."""
+
+    def find(self, name: str) -> DatasetExport:
+        """The export of that name. Raises `DefinitionError` with the nearest name when there is none."""
+        for found in self.declared:
+            if found.export.name == name:
+                return found.export
+        names = [found.export.name for found in self.declared]
+        close = difflib.get_close_matches(name, names, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names) or 'none'}"
+        raise DefinitionError(str(DAGS), "the catalog", [Problem("name", f"no export is called {name!r}; {hint}")])
+
+
+_collected: ContextVar[list[DatasetExport] | None] = ContextVar("_collected", default=None)
+
+
+def collect(export: DatasetExport) -> bool:
+    """Note an export that a file declares; False when nobody reads a catalog, so that a DAG is to be built."""
+    collected = _collected.get()
+    if collected is None:
+        return False
+    collected.append(export)
+    return True
+
+
+def read(folder: Path = DAGS) -> Catalog:
+    """Run every Python file of `folder` and note what it declares. Files with errors do not hide the others."""
+    declared: dict[str, Declared] = {}
+    errors = []
+    for file in sorted(folder.rglob("*.py")):
+        exports: list[DatasetExport] = []
+        token = _collected.set(exports)
+        try:
+            runpy.run_path(str(file))
+        except DefinitionError as error:
+            errors.append(error)
+        except Exception as error:  # noqa: BLE001  # whatever a file raises is a problem of that file
+            errors.append(DefinitionError(str(file), "the file", [Problem(type(error).__name__, str(error))]))
+        finally:
+            _collected.reset(token)
+        for export in exports:
+            if other := declared.get(export.name):
+                problem = Problem("name", f"{export.name!r} is declared in {other.file} too; rename one of them")
+                errors.append(DefinitionError(str(file), f"DatasetExport {export.name!r}", [problem]))
+            else:
+                declared[export.name] = Declared(export=export, file=file)
+    return Catalog(declared=tuple(declared[name] for name in sorted(declared)), errors=tuple(errors))

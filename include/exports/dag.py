@@ -1,0 +1,194 @@
+"""The Airflow DAG of an export. The only module that knows Airflow's tasks, and what our errors mean to them.
+
+    validate_eligibility ▶ [ extract_records ▶ serialize_files ▶ deliver_files ] × shard ▶ publish_manifest
+
+Tasks hand each other only the run's shard numbers; plans, summaries and files go through staging. A task that is
+killed at any instant and run again ends as if it had run once.
+"""
+
+from __future__ import annotations
+
+import functools
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from airflow.sdk import (
+    DAG,
+    Asset,
+    CronDataIntervalTimetable,
+    Param,
+    get_current_context,
+    task,
+    task_group,
+)
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from include.exports.errors import ExportError, NotEligible, NothingToExport
+from include.exports.schedules import Once
+from include.exports.window import last_start, window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from include.exports.definition import DatasetExport
+    from include.exports.stages import Stages
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+STAGING_VARIABLE = "exports_staging"
+"""Airflow Variable with the URL of the staging area; `staging/` under the Airflow home when it is not set."""
+
+STAGING_CONNECTION_VARIABLE = "exports_staging_conn_id"
+"""Airflow Variable with the connection of the staging area, when that is an object store."""
+
+PARAMS = {
+    "window_start": Param(
+        None,
+        type=["null", "string"],
+        format="date-time",
+        title="Window start",
+        description="Export the records from this instant on instead of the run's own window. Needs a window end.",
+    ),
+    "window_end": Param(
+        None,
+        type=["null", "string"],
+        format="date-time",
+        title="Window end",
+        description="Export the records before this instant. Full exports have no window and ignore both.",
+    ),
+    "resend": Param(
+        False,
+        type="boolean",
+        title="Resend",
+        description="Deliver what was staged when the window was last published, without asking the source again.",
+    ),
+}
+
+
+def build(export: DatasetExport, doc: str | None) -> DAG:
+    """The DAG of `export`, with `doc` as its documentation in the UI."""
+    published = Asset(name=export.name, group="exports")
+    with DAG(
+        dag_id=export.name,
+        description=export.description,
+        doc_md=doc,
+        tags=[*export.tags, "export", export.mode, export.destination.type],
+        params=PARAMS,
+        max_active_tasks=8,
+        default_args={
+            "owner": export.owner,
+            "retries": export.retries.count,
+            "retry_delay": export.retries.delay,
+            "retry_exponential_backoff": 2.0,
+            "max_retry_delay": export.retries.max_delay,
+        },
+        **_schedule(export),
+    ) as dag:
+
+        @task
+        @_airflow_errors
+        def validate_eligibility() -> list[int]:
+            """Decide whether the run may start and what it will read; fix both in staging."""
+            return _stages(export).validate_eligibility(resend=bool(get_current_context()["params"]["resend"]))
+
+        @task
+        @_airflow_errors
+        def extract_records(shard: int) -> dict[str, Any]:
+            """Read a shard's records and stage them as Parquet."""
+            return _stages(export).extract_records(shard)
+
+        @task
+        @_airflow_errors
+        def serialize_files(extracted: dict[str, Any]) -> dict[str, Any]:
+            """Write the shard's files in the declared format."""
+            return _stages(export).serialize_files(extracted["shard"])
+
+        @task
+        @_airflow_errors
+        def deliver_files(serialized: dict[str, Any]) -> dict[str, Any]:
+            """Copy the shard's files to the destination and verify them there."""
+            return _stages(export).deliver_files(serialized["shard"])
+
+        @task_group
+        def shard(index: int) -> Any:
+            return deliver_files(serialize_files(extract_records(index)))
+
+        @task(outlets=[published])
+        @_airflow_errors
+        def publish_manifest(delivered: Any, *, outlet_events: Any = None) -> dict[str, Any]:
+            """Make the delivered files current by writing the manifest, then remove what it replaced."""
+            stages = _stages(export)
+            result = stages.publish_manifest()
+            outlet_events[published].extra = result | {"window": str(stages.window)}
+            return result
+
+        publish_manifest(shard.expand(index=validate_eligibility()))
+    return dag
+
+
+def _schedule(export: DatasetExport) -> dict[str, Any]:
+    """Airflow's words for a schedule. Windows between a declared start and now are caught up; without one, none are."""
+    schedule = export.schedule
+    if isinstance(schedule, Once):
+        return {"schedule": "@once", "start_date": schedule.instant, "catchup": True}
+    return {
+        "schedule": CronDataIntervalTimetable(schedule.cron, timezone=schedule.timezone),
+        "start_date": schedule.starts,
+        "end_date": last_start(schedule),
+        "catchup": schedule.starts is not None,
+    }
+
+
+def _stages(export: DatasetExport) -> Stages:
+    """The stages of the run that the current task belongs to."""
+    from airflow.configuration import AIRFLOW_HOME
+    from airflow.sdk import Variable
+
+    from include.exports.staging import Staging
+    from include.exports.stages import Stages
+
+    run = get_current_context()["dag_run"]
+    start, end = _asked_window(export) or (run.data_interval_start, run.data_interval_end)
+    covered = window(export, start, end, run.run_after)
+    staging = Staging(
+        root=Variable.get(STAGING_VARIABLE, default=f"file://{AIRFLOW_HOME}/staging"),
+        conn_id=Variable.get(STAGING_CONNECTION_VARIABLE, default=None),
+        export=export.name,
+        window=covered.key,
+        run=run.run_id,
+    )
+    return Stages(export, covered, staging)
+
+
+def _asked_window(export: DatasetExport) -> tuple[datetime, datetime] | None:
+    """The window that was asked for when the run was triggered."""
+    params = get_current_context()["params"]
+    texts = (params["window_start"], params["window_end"])
+    if texts == (None, None):
+        return None
+    if None in texts:
+        raise NotEligible(f"{export.name}: window_start and window_end go together; give both, or neither")
+    start, end = (datetime.fromisoformat(text) for text in texts)
+    if not start.tzinfo or not end.tzinfo or start >= end:
+        raise NotEligible(
+            f"{export.name}: {texts[0]} to {texts[1]} is not a window; both need a UTC offset, and start is before end"
+        )
+    return start, end
+
+
+def _airflow_errors(stage: Callable[P, R]) -> Callable[P, R]:
+    """Our errors in Airflow's words: what cannot pass fails at once, what may pass is raised and retried."""
+
+    @functools.wraps(stage)
+    def translated(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return stage(*args, **kwargs)
+        except NothingToExport as nothing:
+            raise AirflowSkipException(str(nothing)) from nothing
+        except ExportError as error:
+            if error.retry:
+                raise
+            raise AirflowFailException(f"{type(error).__name__}: {error}") from error
+
+    return translated

@@ -1,0 +1,192 @@
+"""What one export is: the model that a file in `dags/` declares."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from include.exports.columns import Columns
+from include.exports.destinations.local import LocalDestination
+from include.exports.errors import Problem
+from include.exports.folder import FolderTemplate, macros, units
+from include.exports.formats.csv import CsvFiles
+from include.exports.formats.json import JsonFiles
+from include.exports.formats.parquet import ParquetFiles
+from include.exports.model import Definition, Part, Problems
+from include.exports.paths import Name, Segment
+from include.exports.schedules import Once, Schedule
+from include.exports.sources.lake import LakeSource
+from include.exports.sources.sql import SqlSource
+
+Source = Annotated[LakeSource | SqlSource, Field(discriminator="type")]
+Files = Annotated[CsvFiles | JsonFiles | ParquetFiles, Field(discriminator="type")]
+Destination = LocalDestination
+
+DAY_UNITS = ("year", "month", "day")
+UNITS = {"day": {*DAY_UNITS}, "hour": {*DAY_UNITS, "hour"}, "minute": {*DAY_UNITS, "hour", "minute"}}
+
+
+class Views(Part):
+    """Files derived from the manifest for readers that understand something simpler. Written before the manifest."""
+
+    files: Segment | None = None
+    """Name of a list of addresses, one a line, such as `files.txt`: Athena, Trino and BigQuery load from it."""
+    sha256sums: Segment | None = None
+    """Name of a list of hashes, such as `SHA256SUMS`: `sha256sum -c` reads it."""
+    success: Segment | None = None
+    """Name of an empty marker, such as `_SUCCESS`."""
+    adobe: bool = False
+    """Also write Adobe's own manifest, `manifest-<destinationId>-<runId>.json`."""
+
+
+class ManifestFile(Part):
+    """Where the manifest is written. It is always written, always last."""
+
+    name: Segment = "_manifest.json"
+    """File name. The leading underscore hides it from readers that take every file of a folder."""
+    folder: FolderTemplate | None = None
+    """Folder, when it is not to lie beside the files; a template like `folder` of the export."""
+    views: Views = Views()
+    """Further files derived from it."""
+
+
+class Retries(Part):
+    """What happens to a task that failed for a reason that may pass. Other failures are never repeated."""
+
+    count: int = Field(default=3, ge=0, le=20)
+    """How many times a task is tried again."""
+    delay: timedelta = timedelta(minutes=1)
+    """Wait before the first repetition; it doubles with each one."""
+    max_delay: timedelta = timedelta(minutes=30)
+    """Longest wait between two tries."""
+
+
+class DatasetExport(Definition):
+    """Exports a dataset, all of it or what is new, on a schedule, as files with a manifest."""
+
+    type: Literal["dataset"] = "dataset"
+    name: Name
+    """Name of the export; it is the Airflow DAG id. Renaming it makes another export."""
+    owner: str = Field(min_length=1)
+    """Team or person to ask; shown in the Airflow UI."""
+    description: str = ""
+    """One line for the list of DAGs. The file's docstring is the long form."""
+    tags: tuple[str, ...] = ()
+    """Tags in the Airflow UI."""
+    dataset: Name | None = None
+    """Name of the dataset in paths and in the manifest; `name` when absent."""
+    dataset_id: Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")] | None = None
+    """What `%DATASET_ID%` becomes; 24 hex digits made from the dataset's name when absent."""
+    sandbox: Segment = "prod"
+    """What `%SANDBOX_NAME%` becomes."""
+    organization: Segment | None = None
+    """What `%ORGANIZATION_NAME%` becomes."""
+    source: Source
+    """Where the records come from."""
+    columns: Columns = Columns()
+    """Which columns are exported, and how they are renamed, cast and masked."""
+    filter: str | None = Field(default=None, min_length=1)
+    """A condition on source columns, in the source's SQL dialect; only records that meet it are exported."""
+    order_by: tuple[str, ...] = ()
+    """Source columns that order the records, each optionally followed by ` desc`. A lake has an order of its own (files
+    by path, rows as they lie); an SQL source has none and needs one. An ordered export is one shard."""
+    mode: Literal["incremental", "full"]
+    """`incremental`: records whose time column lies in the run's window. `full`: all records as of the run."""
+    schedule: Schedule
+    """When it runs."""
+    files: Files
+    """Format, compression and size of the files."""
+    destination: Destination
+    """Where the files go."""
+    folder: FolderTemplate = "%DATASET_NAME%/%EXPORT_TIME%"
+    """Folder of a run below the destination's prefix. Two windows of an incremental export never share one."""
+    manifest: ManifestFile = ManifestFile()
+    """The manifest and files derived from it."""
+    on_empty: Literal["publish", "file", "skip", "fail"] = "publish"
+    """A window without records: `publish` a manifest that names no files, write an empty `file` (with header or
+    schema) and the manifest, `skip` the run and publish nothing, or `fail` it."""
+    retries: Retries = Retries()
+    """How failures that may pass are repeated."""
+
+    @property
+    def dataset_name(self) -> str:
+        """The dataset's name in paths."""
+        return self.dataset or self.name
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the whole definition."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    def macro_values(self) -> dict[str, str]:
+        """What the folder macros that do not depend on the run become."""
+        destination = self.destination
+        instance = hashlib.sha256(destination.model_dump_json().encode()).hexdigest()
+        return {
+            "DATASET_ID": self.dataset_id or hashlib.sha256(self.dataset_name.encode()).hexdigest()[:24],
+            "DATASET_NAME": self.dataset_name,
+            "DESTINATION": destination.type,
+            "DESTINATION_INSTANCE_ID": instance[:24],
+            "DESTINATION_INSTANCE_NAME": destination.name,
+            "ORGANIZATION_NAME": self.organization or "",
+            "SANDBOX_NAME": self.sandbox,
+        }
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        """Combinations that would fail, or lose something, at the first run."""
+        found = [*self._incremental_problems(), *self._source_problems(), *self._folder_problems()]
+        if found:
+            raise Problems(found)
+        return self
+
+    def _incremental_problems(self) -> list[Problem]:
+        if self.mode == "full":
+            return []
+        found = []
+        if isinstance(self.schedule, Once):
+            found.append(Problem("schedule", "'once' has no windows; use mode 'full', or a schedule that repeats"))
+        if self.source.time_column is None:
+            found.append(Problem("source.time_column", "is required by mode 'incremental': which column tells the time?"))
+        if isinstance(self.source, SqlSource) and self.source.query and not self.source.uses_window:
+            found.append(
+                Problem(
+                    "source.query",
+                    "does not use :window_start and :window_end, so every window would have all records; add"
+                    " 'where <time> >= :window_start and <time> < :window_end', or use mode 'full'",
+                )
+            )
+        return found
+
+    def _source_problems(self) -> list[Problem]:
+        if isinstance(self.source, SqlSource) and not self.order_by:
+            return [
+                Problem(
+                    "order_by",
+                    "is required for an SQL source: without it the same rows come in another order on a re-run, which"
+                    " makes other files; name the primary key",
+                )
+            ]
+        return []
+
+    def _folder_problems(self) -> list[Problem]:
+        found = []
+        for field, template in (("folder", self.folder), ("manifest.folder", self.manifest.folder)):
+            if template is None:
+                continue
+            if "ORGANIZATION_NAME" in macros(template) and self.organization is None:
+                found.append(Problem("organization", f"is required by %ORGANIZATION_NAME% in {field}"))
+            if self.mode == "incremental" and not isinstance(self.schedule, Once):
+                missing = UNITS[self.schedule.unit] - units(template)
+                if missing:
+                    found.append(
+                        Problem(
+                            field,
+                            f"{template!r} is the same folder for several windows (no {', '.join(sorted(missing))});"
+                            " add %EXPORT_TIME% or a finer %DATETIME(...)%",
+                        )
+                    )
+        return found

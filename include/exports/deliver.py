@@ -1,0 +1,60 @@
+"""Copies a shard's files to the destination, under names that no reader finds before the manifest names them."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from include.exports.destinations import connect
+from include.exports.extract import StagedFile
+from include.exports.progress import Progress
+from include.exports.verify import check
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from include.exports.destinations import Store
+    from include.exports.plan import Plan
+    from include.exports.staging import Staging
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveredFile:
+    """A file that is complete at the destination."""
+
+    path: str
+    """Below the destination's root."""
+    staged: StagedFile
+    checksum: dict[str, str]
+    """The store's own checksum."""
+
+
+def deliver(
+    plan: Plan, shard: int, shards: int, staged: Sequence[StagedFile], staging: Staging
+) -> list[DeliveredFile]:
+    """Put the files at their final paths and verify each there. Files that are there already are left alone.
+
+    Their paths are written to the run's journal first: a run that is killed leaves nothing that nobody knows of.
+    """
+    targets = [plan.part(shard, shards, number, file.sha256) for number, file in enumerate(staged)]
+    staging.write(f"uploads-{shard:05d}.json", {"paths": targets})
+    progress = Progress(log, "delivered")
+    result = []
+    with connect(plan.export.destination) as store:
+        for path, file in zip(targets, staged, strict=True):
+            result.append(put(store, path, file, staging))
+            progress.advance(rows=file.rows, size=file.size)
+    progress.done()
+    return result
+
+
+def put(store: Store, path: str, file: StagedFile, staging: Staging) -> DeliveredFile:
+    """Put one staged file and verify it."""
+    with staging.of(file.run).open_local(file.stage, file.sha256) as source:
+        stored = store.put(source, path, file.sha256)
+    check(store.url(path), stored, size=file.size, sha256=file.sha256)
+    log.info("delivered %s (%d rows, %d bytes)", store.url(path), file.rows, file.size)
+    return DeliveredFile(path=path, staged=file, checksum=stored.checksum)

@@ -1,0 +1,86 @@
+"""Where files go. One module per kind of destination, all of the same shape; `local.py` is the one to copy.
+
+A destination module holds its declared model and `connect(destination)`, a context manager that yields a `Store`.
+Paths are relative to the destination's root, `/` between segments; the model's `prefix` is part of them already.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from types import MappingProxyType
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+DESTINATIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "local": "include.exports.destinations.local",
+    }
+)
+"""The module of each `type` of destination."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A complete file at the destination, as the store describes it."""
+
+    size: int
+    checksum: dict[str, str]
+    """The store's own checksum of the bytes it holds: algorithm to lower-case hex digest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A small file at the destination with the version that a conditional replacement must name."""
+
+    content: bytes
+    version: str
+
+
+class Store(Protocol):
+    """An open destination. Every method raises `DeliveryRefused` or `DeliveryInterrupted`, and nothing else."""
+
+    def url(self, path: str) -> str:
+        """The address of `path` for readers."""
+
+    def put(self, source: Path, path: str, sha256: str) -> Stored:
+        """Copy `source` to `path` and return what the store then holds.
+
+        After this returns the file is complete and readable; until then no reader sees it. A file that is there with
+        the same bytes already is left alone. Leaves nothing behind but what `delete` of `path` removes.
+        """
+
+    def stat(self, path: str) -> Stored | None:
+        """What the store holds at `path`, read from the store now; None when there is nothing."""
+
+    def open(self, path: str) -> IO[bytes]:
+        """The bytes at `path`, as a stream. Raises `DeliveryRefused` when there are none."""
+
+    def read(self, path: str) -> Document | None:
+        """The whole small file at `path`; None when there is nothing."""
+
+    def write(self, path: str, content: bytes, expected: str | None) -> str:
+        """Publish a small file atomically and return its new version.
+
+        `expected` is the version it replaces, None when there must be nothing yet. Raises `DeliveryInterrupted` when
+        that does not hold: another run was faster.
+        """
+
+    def delete(self, path: str) -> None:
+        """Remove `path` and what an interrupted `put` to it left. It is no error when there is nothing."""
+
+
+class DestinationModule(Protocol):
+    """What every module named in `DESTINATIONS` provides."""
+
+    def connect(self, destination: Any) -> AbstractContextManager[Store]: ...
+
+
+def connect(destination: Any) -> AbstractContextManager[Store]:
+    """Open a declared destination."""
+    module: DestinationModule = import_module(DESTINATIONS[destination.type])  # type: ignore[assignment]
+    return module.connect(destination)

@@ -1,0 +1,175 @@
+"""A folder of this machine, or of a share that is mounted on it.
+
+What a folder does differently from an object store, and what follows:
+
+- A file is visible while it is written. Files are written as `.<name>.partial` beside their place and renamed.
+- A process that is killed leaves its `.partial`; the next `put` or `delete` of the same name takes it over.
+- There is no conditional write. Writers of one name take an advisory lock (flock) on its `.partial` first, which the
+  kernel releases when a process dies. It holds between processes of one machine, and on NFS 4 between machines.
+- There is no stored checksum. `stat` reads the file back.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Literal
+
+from include.exports.destinations import Document, Stored
+from include.exports.errors import DeliveryInterrupted, DeliveryRefused
+from include.exports.model import Part
+from include.exports.paths import RelativePath, Segment, local_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+class LocalDestination(Part):
+    """A folder, such as a mounted share."""
+
+    type: Literal["local"] = "local"
+    name: Segment = "local"
+    """What `%DESTINATION_INSTANCE_NAME%` becomes."""
+    path: str
+    """The folder; relative to the project's folder, or absolute. It is created when it is missing, its parent is not:
+    a share that is not mounted must not be replaced by an empty folder."""
+    prefix: RelativePath = ""
+    """Folders inside `path` under which everything is written."""
+
+
+class LocalStore:
+    """A `Store` on a folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def url(self, path: str) -> str:
+        return (self._root / path).as_uri()
+
+    def put(self, source: Path, path: str, sha256: str) -> Stored:
+        target = self._root / path
+        with _errors(target), _partial(target) as partial:
+            if not (target.exists() and _digest(target) == sha256):
+                with source.open("rb") as stream:
+                    shutil.copyfileobj(stream, partial, 1 << 20)
+                _publish(partial, target)
+        return _found(self.stat(path), target)
+
+    def stat(self, path: str) -> Stored | None:
+        target = self._root / path
+        with _errors(target):
+            if not target.exists():
+                return None
+            return Stored(size=target.stat().st_size, checksum={"sha256": _digest(target)})
+
+    def open(self, path: str) -> IO[bytes]:
+        target = self._root / path
+        with _errors(target):
+            return target.open("rb")
+
+    def read(self, path: str) -> Document | None:
+        target = self._root / path
+        with _errors(target):
+            if not target.exists():
+                return None
+            content = target.read_bytes()
+        return Document(content=content, version=hashlib.sha256(content).hexdigest())
+
+    def write(self, path: str, content: bytes, expected: str | None) -> str:
+        target = self._root / path
+        with _errors(target), _partial(target) as partial:
+            current = self.read(path)
+            if (current.version if current else None) != expected:
+                raise DeliveryInterrupted(
+                    f"{target} was written by another run meanwhile; run this one again to build on it"
+                )
+            partial.write(content)
+            _publish(partial, target)
+        return hashlib.sha256(content).hexdigest()
+
+    def delete(self, path: str) -> None:
+        target = self._root / path
+        with _errors(target):
+            if target.with_name(_partial_name(target)).exists():
+                with _partial(target):
+                    """Taking it over and letting go removes it, and waits for a writer that is still alive."""
+            target.unlink(missing_ok=True)
+
+
+@contextmanager
+def connect(destination: LocalDestination) -> Iterator[LocalStore]:
+    """The folder, created when only its last part is missing. Raises `DeliveryRefused` when its parent is missing."""
+    root = local_path(destination.path)
+    with _errors(root):
+        root.mkdir(exist_ok=True)
+    yield LocalStore(root)
+
+
+def _partial_name(target: Path) -> str:
+    return f".{target.name}.partial"
+
+
+@contextmanager
+def _partial(target: Path) -> Iterator[IO[bytes]]:
+    """The empty `.partial` of `target`, locked. It is gone afterwards, renamed or removed."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    path = target.with_name(_partial_name(target))
+    while True:
+        with path.open("ab") as partial:
+            fcntl.flock(partial, fcntl.LOCK_EX)
+            if not _same(partial, path):  # who held the lock before renamed or removed the file we waited for
+                continue
+            partial.truncate(0)
+            try:
+                yield partial
+            finally:
+                if _same(partial, path):
+                    path.unlink()
+            return
+
+
+def _same(file: IO[bytes], path: Path) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False
+
+
+def _publish(partial: IO[bytes], target: Path) -> None:
+    partial.flush()
+    os.fsync(partial.fileno())
+    os.replace(target.with_name(_partial_name(target)), target)
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _found(stored: Stored | None, target: Path) -> Stored:
+    if stored is None:
+        raise DeliveryInterrupted(f"{target} vanished while it was delivered; something else removes files there")
+    return stored
+
+
+@contextmanager
+def _errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (DeliveryRefused, DeliveryInterrupted):  # these are OSErrors themselves
+        raise
+    except (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError, FileExistsError) as error:
+        raise DeliveryRefused(
+            f"{path}: {error.strerror}; check that the folder exists, is mounted and may be written by the worker"
+        ) from error
+    except OSError as error:
+        raise DeliveryInterrupted(f"{path}: {error.strerror}; the run is tried again") from error

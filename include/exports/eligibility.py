@@ -1,0 +1,136 @@
+"""Decides whether a run may start, and fixes what it will read. Looks at the source; reads no record."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from include.exports import contract, formats, sources
+from include.exports.columns import HashMask, unique
+from include.exports.errors import NotEligible
+from include.exports.sources import Column, Request, Shard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from include.exports.definition import DatasetExport
+    from include.exports.plan import Plan
+
+log = logging.getLogger(__name__)
+
+TIME_TYPES = {
+    "timestamptz": ("TIMESTAMP WITH TIME ZONE",),
+    "timestamp": ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"),
+    "date": ("DATE",),
+    "text": ("VARCHAR",),
+    "epoch_seconds": ("INTEGER", "BIGINT", "UINTEGER", "UBIGINT", "DOUBLE"),
+    "epoch_milliseconds": ("BIGINT", "UBIGINT", "DOUBLE"),
+}
+"""Column types that each kind of time column can have. Another one would be compared after a silent conversion."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Eligible:
+    """What a run that may start will read."""
+
+    request: Request
+    """The plan's request with its columns."""
+    columns: tuple[Column, ...]
+    """The requested columns with the types the source gives them."""
+    shards: tuple[Shard, ...]
+    """At least one."""
+
+
+def validate(plan: Plan) -> Eligible:
+    """Check everything about the source that can stop a run. Raises `NotEligible` with every reason found."""
+    export = plan.export
+    source = sources.module(export.source)
+    available = source.describe(export.source, plan.request)
+    reasons = list(_reasons(export, available))
+    if reasons:
+        raise NotEligible(f"{export.name} cannot be exported:" + "".join(f"\n  {reason}" for reason in reasons))
+    columns = _wanted(export, available)
+    request = replace(plan.request, columns=tuple(column.name for column in columns))
+    shards = source.shards(export.source, request)
+    log.info(
+        "window %s: %d columns, %d shard(s), %d file(s) to read",
+        plan.window, len(columns), len(shards), sum(len(shard.files) for shard in shards),
+    )
+    return Eligible(request=request, columns=columns, shards=shards)
+
+
+def delivered(export: DatasetExport, columns: Sequence[Column]) -> list[Column]:
+    """The columns as they are delivered: renamed, and with the types of their casts and masks."""
+    import duckdb
+
+    result = []
+    for column in columns:
+        type_ = column.type
+        if cast := export.columns.cast.get(column.name):
+            type_ = duckdb.sqltype(cast)
+        if column.name in export.columns.mask:
+            type_ = duckdb.sqltype("VARCHAR")
+        result.append(Column(name=export.columns.rename.get(column.name, column.name), type=type_))
+    return result
+
+
+def _wanted(export: DatasetExport, available: Sequence[Column]) -> tuple[Column, ...]:
+    if export.columns.select is not None:
+        by_name = {column.name: column for column in available}
+        return tuple(by_name[name] for name in export.columns.select)
+    return tuple(column for column in available if column.name not in export.columns.exclude)
+
+
+def _reasons(export: DatasetExport, available: Sequence[Column]) -> Iterator[str]:
+    declared = export.columns
+    types = {column.name: column.type for column in available}
+    named = {
+        "columns.select": declared.select or (),
+        "columns.exclude": declared.exclude,  # a misspelt one would be exported
+        "columns.rename": declared.rename,
+        "columns.cast": declared.cast,
+        "columns.mask": declared.mask,
+        "order_by": [term.removesuffix(" desc") for term in export.order_by],
+        "source.time_column": [export.source.time_column.name] if export.source.time_column else [],
+    }
+    unknown = [(field, name) for field, names in named.items() for name in names if name not in types]
+    for field, name in unknown:
+        close = difflib.get_close_matches(name, types, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(types)}"
+        yield f"{field}: the source has no column {name!r}; {hint}"
+    if unknown:
+        return
+    if (time := export.source.time_column) and str(types[time.name]) not in TIME_TYPES[time.kind]:
+        yield (
+            f"source.time_column: {time.name!r} is {types[time.name]}, not of kind {time.kind!r} "
+            f"({' or '.join(TIME_TYPES[time.kind])}); correct the kind"
+        )
+    columns = delivered(export, _wanted(export, available))
+    try:
+        unique([column.name for column in columns])
+    except ValueError as error:
+        yield f"columns: {error}"
+    for problem in [*contract.problems(columns), *formats.module(export.files).problems(export.files, columns)]:
+        yield f"{problem.field}: {problem.message}"
+    for name, mask in declared.mask.items():
+        if isinstance(mask, HashMask):
+            try:
+                key(mask)
+            except NotEligible as error:
+                yield f"columns.mask: {name!r}: {error}"
+
+
+def key(mask: HashMask) -> str:
+    """The key of a keyed hash. Raises `NotEligible` when its connection has none."""
+    from airflow.sdk import BaseHook
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        password = BaseHook.get_connection(mask.conn_id).password
+    except AirflowNotFoundException:
+        password = None
+    if not password:
+        raise NotEligible(f"Airflow connection {mask.conn_id!r} does not exist or has no password; it holds the key")
+    return str(password)

@@ -1,0 +1,45 @@
+"""The DuckDB that reads, transforms and writes records: in memory, bounded, and the same on every machine."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import duckdb
+
+MEMORY_MB = 300
+"""What DuckDB may hold before it spills to disk. The process adds Python, Arrow batches and compression buffers."""
+
+THREADS = min(4, os.cpu_count() or 1)
+"""More threads write the same bytes, but each holds a row group in memory."""
+
+
+def connect(threads: int = THREADS) -> duckdb.DuckDBPyConnection:
+    """A new in-memory database.
+
+    Time zone UTC, no extension is ever downloaded, rows keep the order of the query, Arrow buffers may pass 2 GiB.
+    """
+    import duckdb
+
+    return duckdb.connect(
+        ":memory:",
+        config={
+            "threads": threads,
+            "memory_limit": f"{MEMORY_MB}MB",
+            "preserve_insertion_order": True,
+            "arrow_large_buffer_size": True,
+            "autoinstall_known_extensions": False,
+            "TimeZone": "UTC",
+        },
+    )
+
+
+def identifier(name: str) -> str:
+    """`name` quoted as a DuckDB identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """`text` quoted as a DuckDB string literal."""
+    return "'" + text.replace("'", "''") + "'"

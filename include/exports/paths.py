@@ -1,0 +1,67 @@
+"""Names and paths that may appear in a definition, and the one place where a relative local path is resolved."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator
+
+PROJECT = Path(__file__).resolve().parents[2]
+"""The folder that holds `dags/` and `include/`."""
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
+_SEGMENT = re.compile(r"[0-9A-Za-z!\-_.*'()=]+")
+
+
+def _name(value: str) -> str:
+    """An Airflow DAG id, a folder and a staging key at once; partners' servers may ignore case."""
+    if not _NAME.fullmatch(value):
+        remedy = re.sub(r"[^a-z0-9]+", "_", value.lower()).strip("_")[:100]
+        raise ValueError(
+            f"{value!r} must be lower-case letters, digits and underscores, start with a letter and have at most 100"
+            f" characters{f'; write {remedy!r}' if _NAME.fullmatch(remedy) else ''}"
+        )
+    return value
+
+
+def segment(value: str) -> str:
+    """One path segment that every supported store takes as it is (Adobe's path characters, and `=` for hive)."""
+    if value in {".", ".."} or not _SEGMENT.fullmatch(value):
+        raise ValueError(f"{value!r} must be letters, digits and ! - _ . * ' ( ) =, and not '.' or '..'")
+    return value
+
+
+def relative_path(value: str) -> str:
+    """A path below the destination's root. Refuses what climbs out of it or means different things on two stores."""
+    if value == "":
+        return value
+    if value.startswith("/") or value.endswith("/") or "//" in value:
+        remedy = "/".join(part for part in value.split("/") if part)
+        raise ValueError(f"{value!r} must have no leading, trailing or double slash; write {remedy!r}")
+    for part in value.split("/"):
+        try:
+            segment(part)
+        except ValueError as error:
+            raise ValueError(f"{value!r} is not a safe path: segment {error}") from None
+    return value
+
+
+def _timezone(value: str) -> str:
+    if value not in available_timezones():
+        raise ValueError(f"{value!r} is not a time zone of the IANA database; write one such as 'UTC' or 'Asia/Seoul'")
+    ZoneInfo(value)
+    return value
+
+
+Name = Annotated[str, AfterValidator(_name)]
+Segment = Annotated[str, AfterValidator(segment)]
+RelativePath = Annotated[str, AfterValidator(relative_path)]
+TimeZone = Annotated[str, AfterValidator(_timezone)]
+
+
+def local_path(path: str) -> Path:
+    """`path` on this machine; a relative one starts at the project's folder, wherever the process was started."""
+    return PROJECT / path

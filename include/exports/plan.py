@@ -1,0 +1,61 @@
+"""What a run will do, as far as it follows from the definition and the window alone."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from include.exports.folder import render
+from include.exports.sources import Request
+
+if TYPE_CHECKING:
+    from include.exports.definition import DatasetExport
+    from include.exports.window import Window
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Where the files of one window go, and what is asked of the source. Paths are below the destination's root."""
+
+    export: DatasetExport
+    window: Window
+    folder: str
+    """Folder of the data files."""
+    manifest: str
+    """Path of the manifest."""
+    request: Request
+    """The rows; its columns are filled in by `validate_eligibility`, which looks at the source."""
+
+    def part(self, shard: int, shards: int, number: int, sha256: str) -> str:
+        """The path of one data file. The same bytes always get the same name, other bytes never overwrite it.
+
+        Parts sort in the order of the rows. Their number counts within the shard, so a shard does not wait for the
+        others to know how many files they have; with one shard it is left out.
+        """
+        place = f"{number:05d}" if shards == 1 else f"{shard:05d}-{number:05d}"
+        return f"{self.folder}/part-{place}-{sha256[:32]}{self.export.files.extension}"
+
+    def view(self, name: str) -> str:
+        """The path of a file derived from the manifest: it lies beside it."""
+        return posixpath.join(posixpath.dirname(self.manifest), name)
+
+
+def plan(export: DatasetExport, window: Window) -> Plan:
+    """The plan of a run. Pure: the same arguments always give the same plan."""
+
+    def below_prefix(template: str) -> str:
+        folder = render(template, export.macro_values(), window.as_of, export.schedule.timezone)
+        return posixpath.join(export.destination.prefix, folder)
+
+    folder = below_prefix(export.folder)
+    manifest_folder = below_prefix(export.manifest.folder) if export.manifest.folder else folder
+    return Plan(
+        export=export,
+        window=window,
+        folder=folder,
+        manifest=f"{manifest_folder}/{export.manifest.name}",
+        request=Request(
+            start=window.start, end=window.end, filter=export.filter, order_by=export.order_by
+        ),
+    )

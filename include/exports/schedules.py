@@ -1,0 +1,179 @@
+"""When an export runs. Each run covers the interval since the run before it: a schedule is also a list of windows."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, Field, model_validator
+
+from include.exports.model import Part
+from include.exports.paths import TimeZone
+
+Unit = Literal["minute", "hour", "day", "month", "year"]
+
+
+def _time_of_day(value: str) -> str:
+    if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
+        raise ValueError(f"{value!r} is not a time of day; write hours and minutes such as '02:00'")
+    return value
+
+
+TimeOfDay = Annotated[str, AfterValidator(_time_of_day)]
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+
+
+class Repeated(Part):
+    """What every repeating schedule declares besides its rhythm."""
+
+    timezone: TimeZone = "UTC"
+    """IANA time zone in which the schedule is meant; days are days of this zone, also across DST changes."""
+    start: datetime | None = None
+    """Windows from here on are exported, those that have passed as well. The first window of an incremental export is
+    open to the left. Without an offset it is meant in `timezone`. When absent, only windows that end after the export
+    was switched on are exported, and none is open to the left."""
+    end: datetime | None = None
+    """Windows that begin at or after this instant are not exported. Without an offset it is meant in `timezone`."""
+
+    @property
+    def unit(self) -> Unit:
+        """The finest unit of time in which the ends of two windows can differ."""
+        return "day"
+
+    @property
+    def cron(self) -> str:
+        """The instants at which windows end, as a cron expression in `timezone`."""
+        raise NotImplementedError
+
+    @property
+    def starts(self) -> datetime | None:
+        """`start` as an instant, in UTC."""
+        return self._instant(self.start)
+
+    @property
+    def ends(self) -> datetime | None:
+        """`end` as an instant, in UTC."""
+        return self._instant(self.end)
+
+    def _instant(self, moment: datetime | None) -> datetime | None:
+        if moment is None:
+            return None
+        return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(self.timezone))).astimezone(UTC)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.starts and self.ends and self.starts >= self.ends:
+            raise ValueError(f"start {self.start} must be before end {self.end}")
+        return self
+
+
+class Once(Part):
+    """A single run."""
+
+    type: Literal["once"] = "once"
+    timezone: TimeZone = "UTC"
+    """IANA time zone in which `at` is meant."""
+    at: datetime
+    """When it runs, and the time that names its folder. In the past means as soon as the export is switched on."""
+
+    @property
+    def instant(self) -> datetime:
+        """`at` in UTC."""
+        return (self.at if self.at.tzinfo else self.at.replace(tzinfo=ZoneInfo(self.timezone))).astimezone(UTC)
+
+
+class Every(Repeated):
+    """Every so many minutes or hours, counted from midnight."""
+
+    type: Literal["every"] = "every"
+    minutes: Literal[5, 10, 15, 20, 30] | None = None
+    """Minutes between two runs."""
+    hours: Literal[1, 2, 3, 4, 6, 8, 12] | None = None
+    """Hours between two runs. Only divisors of a day: with 9, windows would differ in length every day."""
+
+    @property
+    def unit(self) -> Unit:
+        return "minute" if self.minutes else "hour"
+
+    @property
+    def cron(self) -> str:
+        return f"*/{self.minutes} * * * *" if self.minutes else f"0 */{self.hours} * * *"
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.minutes is None) == (self.hours is None):
+            raise ValueError("every needs either minutes or hours; write one of them")
+        return self
+
+
+class Daily(Repeated):
+    """Every day at one time of day."""
+
+    type: Literal["daily"] = "daily"
+    at: TimeOfDay = "00:00"
+    """Time of day, `HH:MM`. A day's window runs from this time to the same time of the next day."""
+
+    @property
+    def cron(self) -> str:
+        return f"{_minute_hour(self.at)} * * *"
+
+
+class Weekly(Repeated):
+    """Every week on one day."""
+
+    type: Literal["weekly"] = "weekly"
+    on: Weekday = "monday"
+    """Day of the week."""
+    at: TimeOfDay = "00:00"
+    """Time of day, `HH:MM`."""
+
+    @property
+    def cron(self) -> str:
+        return f"{_minute_hour(self.at)} * * {self.on[:3]}"
+
+
+class Monthly(Repeated):
+    """Every month on one day."""
+
+    type: Literal["monthly"] = "monthly"
+    on: int = Field(default=1, ge=1, le=28)
+    """Day of the month, 1 to 28: every month has it."""
+    at: TimeOfDay = "00:00"
+    """Time of day, `HH:MM`."""
+
+    @property
+    def cron(self) -> str:
+        return f"{_minute_hour(self.at)} {self.on} * *"
+
+
+def _expression(value: str) -> str:
+    from croniter import croniter
+
+    if len(value.split()) != 5 or not croniter.is_valid(value):  # noqa: PLR2004  # Airflow's cron has five fields
+        raise ValueError(f"{value!r} is not a cron expression of five fields; write one such as '30 6 * * mon-fri'")
+    return value
+
+
+class Cron(Repeated):
+    """At the instants of a cron expression."""
+
+    type: Literal["cron"] = "cron"
+    expression: Annotated[str, AfterValidator(_expression)]
+    """Minute, hour, day of month, month, day of week."""
+
+    @property
+    def unit(self) -> Unit:
+        return "minute"
+
+    @property
+    def cron(self) -> str:
+        return self.expression
+
+
+Schedule = Annotated[Once | Every | Daily | Weekly | Monthly | Cron, Field(discriminator="type")]
+
+
+def _minute_hour(at: str) -> str:
+    return f"{int(at[3:])} {int(at[:2])}"

@@ -1,0 +1,139 @@
+"""The stages of one run, as the tasks call them: what each one reads from staging, does, and leaves there.
+
+Nothing here knows Airflow, so a run can also be driven without it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from include.exports.deliver import DeliveredFile, deliver
+from include.exports.eligibility import Eligible, delivered, validate
+from include.exports.errors import NotEligible
+from include.exports.extract import StagedFile, extract
+from include.exports.plan import Plan, plan
+from include.exports.publish import publish
+from include.exports.serialize import serialize
+from include.exports.sources import Column, Shard
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from include.exports.definition import DatasetExport
+    from include.exports.staging import Staging
+    from include.exports.window import Window
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The stages of the run of `export` that covers `window` and works in `staging`.
+
+    Each method can be called again, also after its process was killed, and leaves the same.
+    """
+
+    export: DatasetExport
+    window: Window
+    staging: Staging
+
+    @cached_property
+    def plan(self) -> Plan:
+        """What the run does."""
+        return plan(self.export, self.window)
+
+    def validate_eligibility(self, *, resend: bool = False) -> list[int]:
+        """Fix what the run reads; returns the numbers of its shards.
+
+        With `resend` it reads nothing: what was staged when the window was last published is delivered again. Raises
+        `NotEligible`.
+        """
+        log.info("%s: %s into %s", self.export.name, self.window, self.plan.folder)
+        document = self._resent() if resend else self._planned()
+        self.staging.write("plan.json", document)
+        return list(range(len(document["shards"])))
+
+    def extract_records(self, shard: int) -> dict[str, Any]:
+        """Stage the records of a shard; returns what was staged, for people."""
+        document = self.staging.read("plan.json")
+        if document["resend"]:
+            log.info("taking shard %d as %s staged it", shard, document["resend"])
+            staged = self.staging.of(document["resend"]).read(f"extract-{shard:05d}.json")
+        else:
+            staged = asdict(extract(self.plan, self._eligible(document), _shards(document)[shard], self.staging))
+        self.staging.write(f"extract-{shard:05d}.json", staged)
+        return {"shard": shard, "rows": staged["rows"], "bytes": staged["size"]}
+
+    def serialize_files(self, shard: int) -> dict[str, Any]:
+        """Stage the files of a shard; returns their sums."""
+        staged = StagedFile(**self.staging.read(f"extract-{shard:05d}.json"))
+        files = serialize(self.export, shard, staged, self.staging)
+        self.staging.write(f"serialize-{shard:05d}.json", {"files": [asdict(file) for file in files]})
+        return {"shard": shard, **_sums(files)}
+
+    def deliver_files(self, shard: int) -> dict[str, Any]:
+        """Put the files of a shard at the destination and verify them; returns their sums."""
+        staged = [StagedFile(**file) for file in self.staging.read(f"serialize-{shard:05d}.json")["files"]]
+        shards = len(self.staging.read("plan.json")["shards"])
+        files = deliver(self.plan, shard, shards, staged, self.staging)
+        self.staging.write(f"deliver-{shard:05d}.json", {"files": [asdict(file) for file in files]})
+        return {"shard": shard, **_sums(staged)}
+
+    def publish_manifest(self) -> dict[str, Any]:
+        """Make the delivered files current; returns what is current now."""
+        document = self.staging.read("plan.json")
+        columns = delivered(self.export, self._eligible(document).columns)
+        files, source_rows = [], 0
+        for shard in range(len(document["shards"])):
+            source_rows += self.staging.read(f"extract-{shard:05d}.json")["rows"]
+            for file in self.staging.read(f"deliver-{shard:05d}.json")["files"]:
+                files.append(DeliveredFile(**file | {"staged": StagedFile(**file["staged"])}))
+        return asdict(publish(self.plan, columns, source_rows, files, self.staging))
+
+    def _planned(self) -> dict[str, Any]:
+        eligible = validate(self.plan)
+        return {
+            "records": self._records,
+            "resend": None,
+            "columns": [(column.name, str(column.type)) for column in eligible.columns],
+            "shards": [asdict(shard) for shard in eligible.shards],
+        }
+
+    def _resent(self) -> dict[str, Any]:
+        origin = self.staging.last_published()
+        document = origin.read("plan.json")
+        if document["records"] != self._records:
+            raise NotEligible(
+                f"{self.export.name}: what it reads has been changed since {origin.run} staged it; run the window"
+                " without `resend` to read the source again"
+            )
+        return document | {"resend": origin.run}
+
+    @property
+    def _records(self) -> str:
+        """Fingerprint of everything in the definition that the staged records depend on."""
+        fields = {"source", "columns", "filter", "order_by", "mode", "files"}
+        return hashlib.sha256(self.export.model_dump_json(include=fields).encode()).hexdigest()
+
+    def _eligible(self, document: dict[str, Any]) -> Eligible:
+        import duckdb
+
+        columns = tuple(Column(name=name, type=duckdb.sqltype(type_)) for name, type_ in document["columns"])
+        request = replace(self.plan.request, columns=tuple(column.name for column in columns))
+        return Eligible(request=request, columns=columns, shards=_shards(document))
+
+
+def _shards(document: dict[str, Any]) -> tuple[Shard, ...]:
+    return tuple(Shard(**shard | {"files": tuple(shard["files"])}) for shard in document["shards"])
+
+
+def _sums(files: Sequence[StagedFile]) -> dict[str, int]:
+    return {
+        "files": len(files),
+        "rows": sum(file.rows for file in files),
+        "bytes": sum(file.size for file in files),
+    }

@@ -1,0 +1,113 @@
+"""Compares what is at a destination with what was computed when it was written."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import io
+import tempfile
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
+
+from include.exports.errors import VerificationError
+from include.exports.manifest import Manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from include.exports.destinations import Stored
+    from include.exports.manifest import Entry, ExportInfo
+
+CHUNK = 1 << 20
+
+
+def check(url: str, stored: Stored, *, size: int, sha256: str) -> None:
+    """Raise `VerificationError` when the store holds other bytes than those that were sent."""
+    if stored.size != size:
+        raise VerificationError(f"{url} has {stored.size} bytes, but {size} were sent; run the task again")
+    if stored.checksum.get("sha256", sha256) != sha256:
+        raise VerificationError(
+            f"{url} has sha256 {stored.checksum['sha256']}, but {sha256} was sent; run the task again"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What reading one delivered file back has shown."""
+
+    url: str
+    rows: int | None
+    """Records found; None when the file could not be read."""
+    size: int | None
+    problems: tuple[str, ...]
+    """Every difference from the manifest; none when the file is as it was delivered."""
+
+
+def verify(document: bytes, open_url: Callable[[str], IO[bytes]]) -> list[Verdict]:
+    """Read every file of a manifest back and compare size, hash and row count with what it says.
+
+    `open_url` opens a file of the manifest by its address. Raises `VerificationError` when the document is not a
+    manifest of this project.
+    """
+    try:
+        manifest = Manifest.model_validate_json(document)
+    except ValueError as error:
+        raise VerificationError(f"this is not a manifest of this project: {error}") from error
+    return [_verdict(entry, manifest.export, open_url) for entry in manifest.entries]
+
+
+def _verdict(entry: Entry, export: ExportInfo, open_url: Callable[[str], IO[bytes]]) -> Verdict:
+    digest = hashlib.sha256()
+    with tempfile.TemporaryFile() as copy:
+        try:
+            with open_url(entry.url) as stream:
+                while chunk := stream.read(CHUNK):
+                    digest.update(chunk)
+                    copy.write(chunk)
+        except OSError as error:
+            return Verdict(url=entry.url, rows=None, size=None, problems=(f"cannot be read: {error}",))
+        size = copy.tell()
+        problems = _differences(("size", entry.meta.content_length, size), ("sha256", entry.meta.sha256, digest.hexdigest()))
+        copy.seek(0)
+        try:
+            rows = _count(copy, export)
+        except (OSError, EOFError, ValueError, csv.Error) as error:
+            return Verdict(url=entry.url, rows=None, size=size, problems=(*problems, f"cannot be decoded: {error}"))
+    return Verdict(
+        url=entry.url, rows=rows, size=size, problems=(*problems, *_differences(("rows", entry.meta.record_count, rows)))
+    )
+
+
+def _differences(*compared: tuple[str, object, object]) -> tuple[str, ...]:
+    return tuple(
+        f"{what} is {found}, the manifest says {expected}" for what, expected, found in compared if found != expected
+    )
+
+
+def _count(file: IO[bytes], export: ExportInfo) -> int:
+    """The data rows of a file, by other libraries than those that wrote it."""
+    if export.format == "parquet":
+        import pyarrow.parquet
+
+        return int(pyarrow.parquet.ParquetFile(file).metadata.num_rows)
+    text = _decompressed(file, export.compression)
+    if export.format == "json":
+        return sum(chunk.count(b"\n") for chunk in iter(lambda: text.read(CHUNK), b""))
+    dialect = export.dialect or {}
+    lines = io.TextIOWrapper(text, encoding="utf-8", newline="")
+    csv.field_size_limit(2**31 - 1)
+    reader = csv.reader(lines, delimiter=dialect["delimiter"], quotechar=dialect["quote"], strict=True)
+    return sum(1 for _ in reader) - export.header_lines
+
+
+def _decompressed(file: IO[bytes], compression: str) -> IO[bytes]:
+    match compression:
+        case "gzip":
+            return gzip.open(file)  # type: ignore[return-value]
+        case "zstd":
+            import pyarrow
+
+            return pyarrow.CompressedInputStream(pyarrow.PythonFile(file), "zstd")  # type: ignore[no-any-return]
+        case _:
+            return file

@@ -1,0 +1,112 @@
+"""The window of a run: which records it covers, and the scheduled time that names its folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from include.exports.errors import NotEligible
+from include.exports.schedules import Once
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow.timetables.interval import CronDataIntervalTimetable
+
+    from include.exports.definition import DatasetExport
+    from include.exports.schedules import Repeated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """A half-open interval of event time, `[start, end)`; aware, UTC."""
+
+    start: datetime | None
+    """First instant, included; None is open to the left."""
+    end: datetime | None
+    """First instant that is not included; None is open to the right."""
+    as_of: datetime
+    """The scheduled time: the end of the interval that the run stands for."""
+
+    @property
+    def key(self) -> str:
+        """The window as a file name. Two windows of one export never share one."""
+        start = f"{self.start:%Y%m%dT%H%M%S}" if self.start else "open"
+        return f"{start}_{self.as_of:%Y%m%dT%H%M%S}" if self.end else f"full_{self.as_of:%Y%m%dT%H%M%S}"
+
+    def __str__(self) -> str:
+        if self.end is None:
+            return f"everything as of {self.as_of.isoformat()}"
+        return f"[{self.start.isoformat() if self.start else 'open'}, {self.end.isoformat()})"
+
+
+def window(export: DatasetExport, start: datetime | None, end: datetime | None, run_after: datetime) -> Window:
+    """The window of a run with this data interval; the same for the same arguments, whenever it is asked.
+
+    A full export has all records as of the interval's end, or of `run_after` when the run has no interval. An
+    incremental one needs an interval, and its schedule's first window is open to the left. Raises `NotEligible`.
+    """
+    if export.mode == "full" or isinstance(export.schedule, Once):
+        return Window(start=None, end=None, as_of=(end or run_after).astimezone(UTC))
+    if start is None or end is None or start >= end:
+        raise NotEligible(
+            f"{export.name} is incremental, and this run has no window: its data interval is {start} to {end}."
+            " Trigger it with window_start and window_end, or start a backfill"
+        )
+    start, end = start.astimezone(UTC), end.astimezone(UTC)
+    first = next(intervals(export.schedule), None)
+    return Window(start=None if first and start == first[0] else start, end=end, as_of=end)
+
+
+def intervals(schedule: Repeated, last: datetime | None = None) -> Iterator[tuple[datetime, datetime]]:
+    """The data intervals of a schedule from its start, in UTC; none when it has no start, endless when it has no end.
+
+    After `last`, no interval begins. Adjacent intervals share their border, so windows tile, also across DST changes.
+    """
+    from airflow.timetables.base import DataInterval, TimeRestriction
+    from pendulum import instance
+
+    if schedule.starts is None:
+        return
+    timetable = _timetable(schedule)
+    stop = min((moment for moment in (last_start(schedule), last) if moment), default=None)
+    restriction = TimeRestriction(instance(schedule.starts), instance(stop) if stop else None, catchup=True)
+    previous: DataInterval | None = None
+    while info := timetable.next_dagrun_info(last_automated_data_interval=previous, restriction=restriction):
+        previous = info.data_interval
+        yield previous.start.astimezone(UTC), previous.end.astimezone(UTC)
+
+
+def interval_at(schedule: Repeated, instant: datetime) -> tuple[datetime, datetime]:
+    """The data interval of a schedule that contains `instant`, in UTC, whether or not it is between start and end."""
+    from airflow.timetables.base import TimeRestriction
+    from pendulum import instance
+
+    timetable = _timetable(schedule)
+    before = timetable.infer_manual_data_interval(run_after=instance(instant))
+    info = timetable.next_dagrun_info(
+        last_automated_data_interval=before, restriction=TimeRestriction(None, None, catchup=True)
+    )
+    assert info is not None  # without restriction there always is a next one
+    return info.data_interval.start.astimezone(UTC), info.data_interval.end.astimezone(UTC)
+
+
+def latest_interval(schedule: Repeated, now: datetime) -> tuple[datetime, datetime]:
+    """The last data interval of a schedule that is complete at `now`, and not past the schedule's end."""
+    from pendulum import instance
+
+    until = min(moment for moment in (now, schedule.ends) if moment)
+    interval = _timetable(schedule).infer_manual_data_interval(run_after=instance(until))
+    return interval.start.astimezone(UTC), interval.end.astimezone(UTC)
+
+
+def last_start(schedule: Repeated) -> datetime | None:
+    """The last instant at which a window may begin: Airflow's `end_date`, which is inclusive where `end` is not."""
+    return schedule.ends - timedelta(microseconds=1) if schedule.ends else None
+
+
+def _timetable(schedule: Repeated) -> CronDataIntervalTimetable:
+    from airflow.timetables.interval import CronDataIntervalTimetable
+
+    return CronDataIntervalTimetable(schedule.cron, timezone=schedule.timezone)

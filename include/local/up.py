@@ -1,0 +1,118 @@
+"""Starts Airflow on this machine in the background and waits until its exports are there: `make up`."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import time
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from include.local import database, environment, lake, processes
+from include.local.quiet import output_to
+from include.local.rest import Rest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from subprocess import Popen
+
+COMPONENTS: dict[str, tuple[str, ...]] = {
+    "api-server": (),  # first, and so the last to be stopped: tasks report to it until they end
+    "dag-processor": (),
+    "triggerer": ("--skip-serve-logs",),  # on one machine the API server reads the files of the logs
+    "scheduler": ("--skip-serve-logs",),
+}
+FIRST_PORT = 8080
+PATIENCE_SECONDS = 180.0
+"""What Airflow gets to become healthy and to read the DAGs. The first start also compiles all that it imports."""
+
+
+def main() -> None:
+    """Start Airflow unless it runs, and print its address and login. Exits with 1 when it does not start."""
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    environment.prepare()
+    home = Path(os.environ["AIRFLOW_HOME"])
+    record, address, logs = home / "processes.json", home / "address", home / "logs"
+    if processes.alive(record):
+        console.print(f"Airflow runs already at {address.read_text()}, {_login(home)}; make down stops it")
+        return
+    lake.build()
+    with output_to(logs / "database.log"):
+        database.initialize()
+    port = next(port for port in count(FIRST_PORT) if _free(port))
+    address.write_text(f"http://127.0.0.1:{port}")
+    console.print(f"Starting Airflow at {address.read_text()}, with its logs in {logs}")
+    airflow = Rest(address.read_text())
+    try:
+        started = _start(record, port, logs)
+        _until(airflow.healthy, started)
+        airflow.log_in("admin", _password(home))
+        _until(lambda: _read(airflow), started)
+    except TimeoutError as error:
+        processes.stop(record)
+        console.print(f"Airflow did not start: {error}")
+        sys.exit(1)
+    for file, reason in airflow.import_errors().items():
+        console.print(f"{file} cannot be read:\n{reason}")
+    console.print(f"Airflow runs at {address.read_text()}, {_login(home)}; make down stops it")
+    console.print(f"Exports: {', '.join(sorted(airflow.dags()))}")
+
+
+def _start(record: Path, port: int, logs: Path) -> dict[Path, Popen[bytes]]:
+    """Every component, by its log."""
+    os.environ |= {
+        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",  # a new file is noticed while its author still looks
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",  # or each task of a small export waits a second
+    }
+    started = {}
+    for name, options in COMPONENTS.items():
+        log = logs / f"{name}.log"
+        started[log] = processes.start(record, [sys.executable, "-m", "airflow", name, *options], log)
+    return started
+
+
+def _until(condition: Callable[[], bool], started: dict[Path, Popen[bytes]]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        for log, process in started.items():
+            if process.poll() is not None:
+                raise TimeoutError(f"{log.stem} ended with {process.returncode}; its log is {log}")
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"it is not ready after {PATIENCE_SECONDS:.0f} s")
+        time.sleep(0.5)
+
+
+def _read(airflow: Rest) -> bool:
+    """Whether every file of the DAGs folder has been read, with or without success."""
+    folder = Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
+    seen = {*airflow.dags().values(), *(str(folder / name) for name in airflow.import_errors())}
+    return {str(path) for path in folder.rglob("*.py")} <= seen
+
+
+def _free(port: int) -> bool:
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
+
+
+def _password(home: Path) -> str:
+    """What the API server made for the only user, when it started first."""
+    return str(json.loads((home / "simple_auth_manager_passwords.json.generated").read_text())["admin"])
+
+
+def _login(home: Path) -> str:
+    return f"user admin, password {_password(home)}"
+
+
+if __name__ == "__main__":
+    main()

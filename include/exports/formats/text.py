@@ -1,0 +1,95 @@
+"""What JSON and CSV files have in common: rows that the query itself already turned into lines of text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from include.exports.compress import SUFFIXES, Compression, compress
+from include.exports.contract import NonFinite, refusals
+from include.exports.formats import Written
+from include.exports.model import Part
+from include.exports.sources import Column
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import duckdb
+    from pyarrow import Array
+
+    from include.exports.progress import Progress
+
+BATCH_ROWS = 2048
+"""DuckDB's own unit; larger batches are not faster."""
+BATCH_BYTES = 8 << 20
+"""Text of a batch, about, where rows are wide."""
+PROBE_ROWS = 64
+"""Rows whose text is measured to learn whether rows are wide."""
+
+
+class TextFiles(Part):
+    """Files of lines."""
+
+    compression: Compression = "gzip"
+    """`none`, `gzip` or `zstd`, of the whole file: one gzip member, or one zstd frame."""
+    max_rows: int | None = Field(default=None, gt=0)
+    """At most this many records a file; no limit when absent."""
+    max_bytes: int | None = Field(default=None, gt=0)
+    """At most about this many bytes a file, as it is delivered; no limit when absent."""
+    non_finite: NonFinite = "null"
+    """NaN and infinities, of numbers and of dates, which JSON does not have: `null`, the `string` NaN, Infinity or
+    -Infinity, or `fail`. CSV does the same, with its null marker."""
+
+    @property
+    def suffix(self) -> str:
+        """What the compression adds to the extension."""
+        return SUFFIXES[self.compression]
+
+
+def columns(con: duckdb.DuckDBPyConnection, query: str) -> list[Column]:
+    """The columns of a query. Nothing is read."""
+    relation = con.sql(query)
+    return [Column(name=name, type=type_) for name, type_ in zip(relation.columns, relation.types, strict=True)]
+
+
+def write_lines(
+    con: duckdb.DuckDBPyConnection,
+    lines: str,
+    path: Path,
+    progress: Progress,
+    *,
+    compression: Compression,
+    header: str = "",
+) -> Written:
+    """Write the one text column of the query `lines`, whose values end in line breaks, as the file at `path`.
+
+    The rows of a batch lie in one buffer, end to end, which is the file's text as it is: no row becomes an object.
+    The beginning of the query is read twice, to see how wide rows are. Raises `SourceRefused` for a value that the
+    query refuses; then nothing is left at `path`.
+    """
+    rows = 0
+    (threads,) = con.sql("select current_setting('threads')").fetchall()[0]
+    with refusals(), compress(path, compression, threads) as (write, file):
+        write(memoryview(header.encode()))
+        for batch in con.sql(lines).to_arrow_reader(_batch_rows(con, lines)):
+            before = file.size
+            write(_text(batch.column(0)))
+            rows += len(batch)
+            progress.advance(rows=len(batch), size=file.size - before)
+        written = file.size
+    progress.advance(size=file.size - written)
+    return Written(rows=rows, size=file.size, uncompressed=file.uncompressed, sha256=file.sha256)
+
+
+def _batch_rows(con: duckdb.DuckDBPyConnection, lines: str) -> int:
+    probe = f"select coalesce(max(strlen(line)), 0) from (from ({lines}) as lines(line) limit {PROBE_ROWS})"
+    (widest,) = con.sql(probe).fetchall()[0]
+    return int(max(1, min(BATCH_ROWS, BATCH_BYTES // max(widest, 1))))
+
+
+def _text(lines: Array) -> memoryview:
+    """The characters of an Arrow column of large strings, without copying them."""
+    _, offsets, characters = lines.buffers()
+    ends = memoryview(offsets).cast("q")
+    return memoryview(characters)[ends[lines.offset] : ends[lines.offset + len(lines)]]

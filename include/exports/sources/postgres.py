@@ -47,7 +47,7 @@ SESSION = (
 
 CONNECT_SECONDS = 15
 
-TEMPORARY = re.compile("starting up|shutting down|recovery|too many|connection slots|^(?!.*FATAL)", re.DOTALL)
+TEMPORARY = re.compile("starting up|shutting down|recovery|too many|connection slots|^(?!.*(FATAL|invalid))", re.DOTALL)
 """A refused connection that may work later; the driver has no SQLSTATE for it. A server that says nothing is away."""
 
 
@@ -90,10 +90,11 @@ def batches(
         sql = _bound(source, select(source, request, identifier, ", ".join(columns)))
         with _errors(source, sql):
             cursor.execute(sql)
-            stream = cursor.fetch_record_batch()
+            # The public fetch_record_batch() gives the reader inside this one, whose errors have no SQLSTATE.
+            results: Any = cursor._results  # noqa: SLF001
         schema = pa.schema([pa.field(found.column.name, found.arrow) for found in fields])
         try:
-            yield schema, _batches(source, sql, schema, fields, stream)
+            yield schema, _batches(source, sql, schema, fields, results.reader)
         finally:
             cursor.adbc_cancel()
 
@@ -198,6 +199,8 @@ def _translated(error: Any, conn_id: str, sql: str) -> ExportError:
     message = re.sub(r"\s*(Query was: .*|\. SQLSTATE: \w+)", "", str(error), flags=re.DOTALL)
     asked = f"\n{sql}" if sql else ""
     match (error.sqlstate or "")[:2]:
+        case "" if "ReadRecord" in message:
+            return SourceRefused(f"{conn_id}: {message}; replace the value in a query, or do not export it{asked}")
         case "" if TEMPORARY.search(message):
             return SourceInterrupted(f"{conn_id}: {message}{asked}")
         case "08" | "40" | "53" | "57" | "58":  # connection, rollback, resources, operator, system

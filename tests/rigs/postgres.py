@@ -100,7 +100,7 @@ def server() -> Iterator[Postgres]:
                 _wait_for(postgres)
                 yield postgres
             finally:
-                process.send_signal(signal.SIGINT)  # a fast shutdown: disconnects clients, ends cleanly
+                postgres.kill()  # nothing is kept, so nothing need be written down first
 
 
 def _wait_for(postgres: Postgres) -> None:
@@ -144,4 +144,5 @@ def postgres_flights(postgres: Postgres) -> str:
     with adbc_driver_postgresql.dbapi.connect(settings + password) as connection, connection.cursor() as cursor:
         cursor.adbc_ingest("flights", pq.read_table(FLIGHTS))
         connection.commit()
+    postgres.run("analyze", "flights")
     return "flights"

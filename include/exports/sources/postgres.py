@@ -98,11 +98,19 @@ def batches(
             # The public fetch_record_batch() gives the reader inside this one, whose errors have no SQLSTATE.
             results: Any = cursor._results  # noqa: SLF001
         schema = pa.schema([pa.field(found.column.name, found.arrow) for found in fields])
+        complete = False
+
+        def read() -> Generator[pa.RecordBatch]:
+            nonlocal complete
+            yield from _batches(source, sql, schema, fields, results.reader)
+            complete = True
+
         try:
-            yield schema, _batches(source, sql, schema, fields, results.reader)
+            yield schema, read()
         finally:
-            with suppress(Error):  # the server may be gone
-                cursor.adbc_cancel()  # otherwise it sends all that is left before the connection closes
+            if not complete:
+                with suppress(Error):  # the server may be gone
+                    cursor.adbc_cancel()  # otherwise closing the connection would wait for all that is left
 
 
 def _batches(

@@ -1,17 +1,17 @@
 """What becomes of a value of each type in JSON, CSV and Parquet: kept exactly, or refused; never guessed.
 
-    problems        which columns have a type that cannot be kept, before anything is read
-    staged          a column as it is put into Parquet
-    json_text       a column as JSON
-    csv_text        a column as the text of a CSV field
-    refusals        turns a value that the SQL of these refuses into `SourceRefused`
-
-The contract as a table, with an example of each type: `contract.table`, from which docs/TYPES.md is generated.
+problems        which columns have a type that cannot be kept, before anything is read
+staged          a column as it is put into Parquet
+json_text       a column as JSON
+csv_text        a column as the text of a CSV field
+refusals        turns a value that the SQL of these refuses into `SourceRefused`
+markdown        the contract as a table, with an example of each type
 """
 
 from include.exports.contract.kinds import is_number, is_plain, json_problems, kind, problems
 from include.exports.contract.refusal import refusal, refusals
 from include.exports.contract.staged import staged
+from include.exports.contract.table import markdown
 from include.exports.contract.text import NonFinite, Policy, csv_text, json_text
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "json_problems",
     "json_text",
     "kind",
+    "markdown",
     "problems",
     "refusal",
     "refusals",

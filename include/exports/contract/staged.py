@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from include.exports.contract.kinds import LISTS, MOMENTS, children, every, inner, kind
 from include.exports.contract.refusal import refusal
-from include.exports.contract.text import duration
+from include.exports.contract.text import checked_json, duration
 from include.exports.engine import identifier, literal
 
 if TYPE_CHECKING:
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 
 def staged(column: Column, *, infinite: Literal["fail", "keep"] = "fail") -> str:
-    """SQL of the column as Parquet keeps it: an INTERVAL becomes its ISO 8601 text, all else stays as it is.
+    """SQL of the column as Parquet keeps it: an INTERVAL becomes its ISO 8601 text, JSON that is not valid is refused, all
+    else stays as it is.
 
     Parquet has no infinite dates and timestamps. DuckDB writes the largest number instead, and only DuckDB reads it as
     infinite again: `fail` refuses them with `refusal`, for Parquet that is delivered; `keep` is for Parquet that only
@@ -26,7 +27,8 @@ def staged(column: Column, *, infinite: Literal["fail", "keep"] = "fail") -> str
 
 
 def _staged(x: str, type_: DuckDBPyType, where: str, *, keep: bool) -> str:
-    if every(type_, lambda part: kind(part) != "interval" and (keep or kind(part) not in MOMENTS)):
+    changed = {"interval", "json"} if keep else {"interval", "json"} | MOMENTS
+    if every(type_, lambda part: kind(part) not in changed):
         return x
     parts = {name: (inner(where, type_, name), child) for name, child in children(type_)}
 
@@ -37,11 +39,14 @@ def _staged(x: str, type_: DuckDBPyType, where: str, *, keep: bool) -> str:
     match kind(type_):
         case "interval":
             return duration(x)
+        case "json":
+            return checked_json(x, where, x)
         case "struct":
             fields = (f"{identifier(name)} := {part(name, f'struct_extract({x}, {literal(name)})')}" for name in parts)
             return f"case when {x} is not null then struct_pack({', '.join(fields)}) end"
         case "map":
-            entry = f"struct_pack(key := {part('key', 'e.key')}, value := {part('value', 'e.value')})"
+            key, value = (part(name, f"struct_extract(e, '{name}')") for name in ("key", "value"))
+            entry = f"struct_pack(key := {key}, value := {value})"
             return f"map_from_entries(list_transform(map_entries({x}), lambda e: {entry}))"
         case nested if nested in LISTS:
             return f"list_transform({x}, lambda e: {part('child', 'e')})"

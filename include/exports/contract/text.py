@@ -60,7 +60,8 @@ def _json(x: str, type_: DuckDBPyType, where: str, policy: Policy) -> str:
     if kind(type_) in FLOATS:
         return _float(x, where, policy, quote='"')
     if kind(type_) == "json":
-        return _embedded(x, where)
+        # to_json would round its long numbers. A line break can only be space between tokens.
+        return checked_json(x, where, f"replace(replace({x}::varchar, chr(10), ' '), chr(13), ' ')")
     if children(type_):
         return _nested(x, type_, where, policy)
     return f"""'"' || {_text(x, type_, where, policy)} || '"'"""
@@ -77,6 +78,7 @@ def _is_native(type_: DuckDBPyType, policy: Policy) -> bool:
 
 
 def _nested(x: str, type_: DuckDBPyType, where: str, policy: Policy) -> str:
+    """Lambdas name their parameter e and never write `e.field`, which would find a column named e before it."""
     parts = dict(children(type_))
 
     def part(name: str, value: str) -> str:
@@ -90,7 +92,8 @@ def _nested(x: str, type_: DuckDBPyType, where: str, policy: Policy) -> str:
         )
         return f"case when {x} is not null then concat('{{', {members}, '}}') end"
     if kind(type_) == "map":
-        member = f"concat(to_json(e.key), ':', {part('value', 'e.value')})"
+        value = part("value", "struct_extract(e, 'value')")
+        member = f"concat(to_json(struct_extract(e, 'key')), ':', {value})"
         return f"'{{' || array_to_string(list_transform(map_entries({x}), lambda e: {member}), ',') || '}}'"
     return f"'[' || array_to_string(list_transform({x}, lambda e: {part('child', 'e')}), ',') || ']'"
 
@@ -138,14 +141,16 @@ def _moment(x: str, name: str, where: str, policy: Policy) -> str:
             infinite = f"case when {x} = 'infinity' then 'Infinity' else '-Infinity' end"
         case "fail":
             infinite = refusal(where, x, "is not a date that RFC 3339 has; declare non_finite='null' or 'string'")
+    utc = " || 'Z'"  # not in the format: in DuckDB 2.0, text after %n overwrites its last digits
     begin, end = "0001-01-01 00:00:00", "9999-12-31 23:59:59.999999"
     match name:
         case "date":
             text, inside = f"{x}::varchar", f"{x} between '0001-01-01' and '9999-12-31'"
         case "timestamp with time zone":
-            text, inside = _rfc3339(f"make_timestamp(epoch_us({x}))", "%fZ"), f"{x} between '{begin}+00' and '{end}+00'"
+            text = _rfc3339(f"make_timestamp(epoch_us({x}))", "%f") + utc
+            inside = f"{x} between '{begin}+00' and '{end}+00'"
         case "timestamptz_ns":
-            text, inside = _rfc3339(f"make_timestamp_ns(epoch_ns({x}))", "%nZ"), "true"
+            text, inside = _rfc3339(f"make_timestamp_ns(epoch_ns({x}))", "%n") + utc, "true"
         case "timestamp_ns":
             text, inside = _rfc3339(x, "%n"), "true"  # 64 bits of nanoseconds reach from 1677 to 2262
         case _:
@@ -175,16 +180,14 @@ def duration(x: str) -> str:
     return f"case when {x} is not null then coalesce(nullif({text}, 'P'), 'PT0S') end"
 
 
-def _embedded(x: str, where: str) -> str:
-    """JSON verbatim on one line: to_json would round its long numbers. A line break can only be space between tokens.
+def checked_json(x: str, where: str, text: str) -> str:
+    """SQL of `text` where the JSON `x` is valid, else a `refusal`; NULL for NULL.
 
     json_valid also takes NaN, Infinity and a comma before a bracket. The pattern finds those, first in the whole text,
     which is cheap and almost always enough, then in what is left without the strings.
     """
-    text = f"{x}::varchar"
     lax = r"'(?i)nan|inf|,\s*[\]}]'"
-    bare = rf"""regexp_replace({text}, '"([^"\\]|\\.)*"', '""', 'gs')"""
-    valid = f"json_valid({text}) and not (regexp_matches({text}, {lax}) and regexp_matches({bare}, {lax}))"
-    line = f"replace(replace({text}, chr(10), ' '), chr(13), ' ')"
+    bare = rf"""regexp_replace({x}::varchar, '"([^"\\]|\\.)*"', '""', 'gs')"""
+    valid = f"json_valid({x}) and not (regexp_matches({x}::varchar, {lax}) and regexp_matches({bare}, {lax}))"
     refused = refusal(where, x, "is not valid JSON; correct it in the source, or cast the column to VARCHAR")
-    return f"case when {x} is null then null when {valid} then {line} else {refused} end"
+    return f"case when {x} is null then null when {valid} then {text} else {refused} end"

@@ -51,20 +51,18 @@ class CsvFiles(TextFiles):
     a carriage return and is not a plain number. For people; a program that reads the file gets the apostrophe too."""
 
     @property
-    def extension(self) -> str:
-        """`.csv`, `.csv.gz` or `.csv.zst`."""
-        return f".csv{self.suffix}"
-
-    @property
     def header_lines(self) -> int:
-        """Lines of each file that are no records."""
         return int(self.header)
 
     @property
     def dialect(self) -> dict[str, str]:
-        """What a reader must know to tell fields and NULL apart."""
-        names = ("delimiter", "quote", "line_terminator", "null_marker")
-        return {name: getattr(self, name) for name in names}
+        fields = ("delimiter", "quote", "quoting", "null_marker", "line_terminator")
+        return {field: getattr(self, field) for field in fields}
+
+    @property
+    def extension(self) -> str:
+        """`.csv`, `.csv.gz` or `.csv.zst`."""
+        return f".csv{self.suffix}"
 
     @model_validator(mode="after")
     def _tells_apart(self) -> Self:
@@ -82,7 +80,7 @@ class CsvFiles(TextFiles):
                 )
         if self.delimiter == self.quote:
             yield Problem("quote", f"{self.quote!r} is also the delimiter; write another character for one of them")
-        if clash := [part for part in (self.delimiter, self.quote, "\n", "\r") if part in self.null_marker]:
+        if clash := [part for part in (self.delimiter, self.quote, "\n", "\r") if part and part in self.null_marker]:
             yield Problem(
                 "null_marker",
                 f"{self.null_marker!r} must not contain {clash[0]!r}; write one such as 'NULL' or '\\\\N'",

@@ -30,15 +30,6 @@ class JsonFiles(TextFiles):
     beyond 2^53. Otherwise they are numbers with all their digits."""
 
     @property
-    def header_lines(self) -> int:
-        """Lines of each file that are no records."""
-        return 0
-
-    @property
-    def dialect(self) -> None:
-        """Only CSV has one."""
-
-    @property
     def extension(self) -> str:
         """`.json`, `.json.gz` or `.json.zst`."""
         return f".json{self.suffix}"

@@ -48,12 +48,13 @@ class ParquetFiles(Part):
 
     @property
     def header_lines(self) -> int:
-        """Lines of each file that are no records."""
+        """Lines at the top of each file that are no records."""
         return 0
 
     @property
-    def dialect(self) -> None:
-        """Only CSV has one."""
+    def dialect(self) -> dict[str, str] | None:
+        """What a reader has to know to split a line into fields; None where the format leaves no choice."""
+        return None
 
     @property
     def extension(self) -> str:

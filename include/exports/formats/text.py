@@ -42,6 +42,16 @@ class TextFiles(Part):
     -Infinity, or `fail`. CSV does the same, with its null marker."""
 
     @property
+    def header_lines(self) -> int:
+        """Lines at the top of each file that are no records."""
+        return 0
+
+    @property
+    def dialect(self) -> dict[str, str] | None:
+        """What a reader has to know to split a line into fields; None where the format leaves no choice."""
+        return None
+
+    @property
     def suffix(self) -> str:
         """What the compression adds to the extension."""
         return SUFFIXES[self.compression]
@@ -68,17 +78,16 @@ def write_lines(
     The beginning of the query is read twice, to see how wide rows are. Raises `SourceRefused` for a value that the
     query refuses; then nothing is left at `path`.
     """
-    rows = 0
+    rows = said = 0
     (threads,) = con.sql("select current_setting('threads')").fetchall()[0]
     with refusals(), compress(path, compression, threads) as (write, file):
         write(memoryview(header.encode()))
         for batch in con.sql(lines).to_arrow_reader(_batch_rows(con, lines)):
-            before = file.size
             write(_text(batch.column(0)))
-            rows += len(batch)
-            progress.advance(rows=len(batch), size=file.size - before)
-        written = file.size
-    progress.advance(size=file.size - written)
+            rows, size = rows + len(batch), file.size  # which other threads move on
+            progress.advance(rows=len(batch), size=size - said)
+            said = size
+    progress.advance(size=file.size - said)
     return Written(rows=rows, size=file.size, uncompressed=file.uncompressed, sha256=file.sha256)
 
 

@@ -1,7 +1,7 @@
 """What PostgreSQL's types become, and which of their values are refused because nothing carries them faithfully.
 
-The driver passes some values on as others without saying so: infinite dates and timestamps, 24:00:00, nested arrays.
-They are found here.
+The driver passes some values on as others without saying so: infinite dates and timestamps, timestamps in the last
+years, 24:00:00, nested arrays. They are found here.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from include.exports.sources import Column
 from include.exports.sources.exact import DIGITS, arrow_type, from_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pyarrow as pa
 
 KEPT = {
@@ -42,17 +44,24 @@ KEPT = {
 `oid` and `money`, but as other numbers than the ones that are meant."""
 
 FIRST_DAY = -2_440_588
-"""Days from 1970 to PostgreSQL's first date, in 4714 BC. The driver turns infinities and timestamps after the year
-294246 into smaller values than any real one."""
+"""Days from 1970 to PostgreSQL's first date, in 4714 BC."""
 DAY = 86_400_000_000
 
-LIMITS = {
-    "date": (FIRST_DAY, None, "infinite"),
-    "timestamp": (FIRST_DAY * DAY, None, "infinite or after the year 294246"),
-    "timestamptz": (FIRST_DAY * DAY, None, "infinite or after the year 294246"),
-    "time": (None, DAY - 1, "24:00:00"),
+INFINITE_DATES = {-2_147_472_692: 2_147_483_647, -2_147_472_691: -2_147_483_647}
+INFINITE_MOMENTS = {
+    -9_222_425_352_054_775_809: 9_223_372_036_854_775_807,
+    -9_222_425_352_054_775_808: -9_223_372_036_854_775_807,
 }
-"""First and last value, in the integers of Arrow, that files can hold, and what lies outside."""
+"""What the driver makes of PostgreSQL's infinities, and what DuckDB's are. The driver adds the time from 1970 to 2000
+and overflows, so they come, like timestamps after the year 294246, before any real date."""
+
+LIMITS = {
+    "date": (FIRST_DAY, None, INFINITE_DATES, "is before any date of PostgreSQL"),
+    "timestamp": (FIRST_DAY * DAY, None, INFINITE_MOMENTS, "is after the year 294246, where Arrow and DuckDB end"),
+    "timestamptz": (FIRST_DAY * DAY, None, INFINITE_MOMENTS, "is after the year 294246, where Arrow and DuckDB end"),
+    "time": (None, DAY - 1, {}, "is 24:00:00, which files do not have"),
+}
+"""First and last value in the integers of Arrow, the infinities outside, and what else is outside."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,26 +122,51 @@ def exact(found: Field, array: pa.Array, row: int) -> pa.Array:
     if found.as_text:
         texts = array.storage if found.kind == "numeric" and hasattr(array, "storage") else array
         return from_text(texts, str(found.column.type), found.column.name, row)
-    if found.kind in LIMITS:
-        _within_limits(found, array, row)
-    return array
+    if found.kind not in LIMITS:
+        return array
+    if not found.is_list:
+        return _within_limits(found, array, lambda index: row + index)
+    values = array.values
+    kept = _within_limits(found, values, lambda index: row + _parent(array, index))
+    return array if kept is values else _with_values(array, kept)
 
 
-def _within_limits(found: Field, array: pa.Array, row: int) -> None:
+def _within_limits(found: Field, values: pa.Array, row_of: Callable[[int], int]) -> pa.Array:
+    """The values with infinities as DuckDB's; the same object when there is nothing outside the limits."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    lowest, highest, outside = LIMITS[found.kind]
-    values = array.flatten() if found.is_list else array
+    lowest, highest, infinities, problem = LIMITS[found.kind]
+
+    def outside(numbers: pa.Array) -> pa.Array:
+        return pc.less(numbers, lowest) if lowest is not None else pc.greater(numbers, highest)
+
     numbers = values.view(pa.int32() if found.kind == "date" else pa.int64())
-    wrong = pc.less(numbers, lowest) if lowest is not None else pc.greater(numbers, highest)
-    index = pc.index(wrong, value=True).as_py()
+    if not pc.any(outside(numbers)).as_py():
+        return values
+    for given, meant in infinities.items():
+        numbers = pc.if_else(pc.equal(numbers, given), pa.scalar(meant, numbers.type), numbers)
+    infinite = pc.is_in(numbers, pa.array(infinities.values(), numbers.type))
+    index = pc.index(pc.and_not(outside(numbers), infinite), value=True).as_py()
     if index >= 0:
-        index = pc.list_parent_indices(array)[index].as_py() if found.is_list else index
+        name = found.column.name
         raise SourceRefused(
-            f"column {found.column.name!r}, row {row + index}: a {found.kind} is {outside}, which files cannot hold;"
-            f" replace it in a query, or declare types={{{found.column.name!r}: 'VARCHAR'}}"
+            f"column {name!r}, row {row_of(index)}: a {found.kind} {problem}; replace it in a query, or declare"
+            f" types={{{name!r}: 'VARCHAR'}}"
         )
+    return numbers.view(values.type)
+
+
+def _parent(lists: pa.Array, index: int) -> int:
+    import pyarrow.compute as pc
+
+    return int(pc.list_parent_indices(lists)[index].as_py())
+
+
+def _with_values(lists: pa.Array, values: pa.Array) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.ListArray.from_arrays(lists.offsets, values, type=lists.type, mask=lists.is_null())
 
 
 def require_flat(found: Field, dimensions: pa.Array, row: int) -> None:

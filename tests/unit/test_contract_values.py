@@ -189,7 +189,7 @@ def test_json_is_embedded_digit_for_digit_on_one_line(con: duckdb.DuckDBPyConnec
         '"\\ud800"',
     ],
 )
-def test_text_that_is_not_valid_json_is_refused(text: str, con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+def test_text_that_is_not_valid_json_is_refused(text: str, con: duckdb.DuckDBPyConnection) -> None:
     con.register("claims", pa.table({"x": pa.array([text], pa.json_())}))  # Arrow takes any text for JSON
     (column,) = columns(con, "from claims")
     assert str(column.type) == "JSON"
@@ -230,10 +230,14 @@ def test_names_of_keys_are_escaped(con: duckdb.DuckDBPyConnection) -> None:
 def test_problems_name_the_nested_part_and_the_column_to_cast(con: duckdb.DuckDBPyConnection) -> None:
     found = problems(columns(con, "select {'a': [1::HUGEINT]} as x, 1 as fine, MAP {'k': TIMETZ '10:00+02'} as y"))
     assert [problem.message for problem in found] == [
-        "'x.a[]' is HUGEINT, which cannot be kept: Parquet would hold it as a double, which loses digits;"
-        " cast 'x' so that it holds DECIMAL(38,0) there",
-        "'y{}' is TIME WITH TIME ZONE, which cannot be kept: Parquet would lose its offset;"
-        " cast 'y' so that it holds VARCHAR there",
+        (
+            "'x.a[]' is HUGEINT, which cannot be kept: Parquet would hold it as a double, which loses digits;"
+            " cast 'x' so that it holds DECIMAL(38,0) there"
+        ),
+        (
+            "'y{}' is TIME WITH TIME ZONE, which cannot be kept: Parquet would lose its offset;"
+            " cast 'y' so that it holds VARCHAR there"
+        ),
     ]
 
 
@@ -241,8 +245,10 @@ def test_maps_need_text_for_keys_in_json_alone(con: duckdb.DuckDBPyConnection) -
     found = columns(con, "select [MAP {1: 'a'}] as x, MAP {'k': 1} as y")
     assert problems(found) == []
     assert [problem.message for problem in json_problems(found)] == [
-        "'x[]' is MAP(INTEGER, VARCHAR), and the keys of a JSON object are text; cast 'x' so that the map's keys are"
-        " VARCHAR"
+        (
+            "'x[]' is MAP(INTEGER, VARCHAR), and the keys of a JSON object are text;"
+            " cast 'x' so that the map's keys are VARCHAR"
+        )
     ]
 
 

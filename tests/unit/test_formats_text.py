@@ -123,16 +123,15 @@ def test_a_refused_value_late_in_the_file_leaves_no_file(compression: str, tmp_p
         "select case when i = 290000 then 'infinity'::date else date '2024-01-01' end as born from range(300000) t(i)"
     )
     files = JsonFiles(compression=compression, non_finite="fail")
-    with pytest.raises(SourceRefused, match="^column 'born': infinity is not a date that RFC 3339 has"):
+    with pytest.raises(SourceRefused, match=r"^column 'born': infinity is not a date that RFC 3339 has"):
         write(files, connect(2), query, tmp_path / "f")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_full_disk_is_an_error_and_leaves_no_file(tmp_path: Path) -> None:
     (tmp_path / "f").symlink_to("/dev/full")
-    with pytest.raises(OSError, match="No space left"), compress(tmp_path / "f", "gzip", 2) as (put, _):
-        for _ in range(100):
-            put(memoryview(bytes(BLOCK)))
+    with pytest.raises(OSError, match="No space left"):
+        write(JsonFiles(), connect(2), MANY, tmp_path / "f")
     assert list(tmp_path.iterdir()) == []
 
 

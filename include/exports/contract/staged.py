@@ -16,42 +16,41 @@ if TYPE_CHECKING:
 
 
 def staged(column: Column, *, infinite: Literal["fail", "keep"] = "fail") -> str:
-    """SQL of the column as Parquet keeps it: an INTERVAL becomes its ISO 8601 text, JSON that is not valid is refused, all
-    else stays as it is.
+    """SQL of the column as Parquet keeps it: an INTERVAL becomes its ISO 8601 text, all else stays as it is.
 
-    Parquet has no infinite dates and timestamps. DuckDB writes the largest number instead, and only DuckDB reads it as
-    infinite again: `fail` refuses them with `refusal`, for Parquet that is delivered; `keep` is for Parquet that only
+    JSON that is not valid is refused. So are infinite dates and timestamps, for Parquet has none: DuckDB writes the
+    largest number instead, and only DuckDB reads it as infinite again. `keep` lets them pass, into Parquet that only
     we read.
     """
-    return _staged(identifier(column.name), column.type, column.name, keep=infinite == "keep")
+    changed = {"interval", "json"} | (MOMENTS if infinite == "fail" else set())
+    return _staged(identifier(column.name), column.type, column.name, changed)
 
 
-def _staged(x: str, type_: DuckDBPyType, where: str, *, keep: bool) -> str:
-    changed = {"interval", "json"} if keep else {"interval", "json"} | MOMENTS
+def _staged(x: str, type_: DuckDBPyType, where: str, changed: set[str]) -> str:
+    """The value with what is `changed` inside it; what is not is not taken apart."""
     if every(type_, lambda part: kind(part) not in changed):
         return x
-    parts = {name: (inner(where, type_, name), child) for name, child in children(type_)}
+    parts = dict(children(type_))
 
     def part(name: str, value: str) -> str:
-        below, child = parts[name]
-        return _staged(value, child, below, keep=keep)
+        return _staged(value, parts[name], inner(where, type_, name), changed)
 
-    match kind(type_):
-        case "interval":
-            return duration(x)
-        case "json":
-            return checked_json(x, where, x)
-        case "struct":
-            fields = (f"{identifier(name)} := {part(name, f'struct_extract({x}, {literal(name)})')}" for name in parts)
-            return f"case when {x} is not null then struct_pack({', '.join(fields)}) end"
-        case "map":
-            key, value = (part(name, f"struct_extract(e, '{name}')") for name in ("key", "value"))
-            entry = f"struct_pack(key := {key}, value := {value})"
-            return f"map_from_entries(list_transform(map_entries({x}), lambda e: {entry}))"
-        case nested if nested in LISTS:
-            return f"list_transform({x}, lambda e: {part('child', 'e')})"
-        case _:
-            refused = refusal(
-                where, x, "is not a date that Parquet has; replace it in the source, or cast the column to VARCHAR"
-            )
-            return f"case when {x} in ('infinity', '-infinity') then {refused} else {x} end"
+    name = kind(type_)
+    if name == "interval":
+        sql = duration(x)
+    elif name == "json":
+        sql = checked_json(x, where, x)
+    elif name == "struct":
+        fields = (f"{identifier(field)} := {part(field, f'struct_extract({x}, {literal(field)})')}" for field in parts)
+        sql = f"case when {x} is not null then struct_pack({', '.join(fields)}) end"
+    elif name == "map":
+        key, value = (part(field, f"struct_extract(e, '{field}')") for field in ("key", "value"))
+        sql = (
+            f"map_from_entries(list_transform(map_entries({x}), lambda e: struct_pack(key := {key}, value := {value})))"
+        )
+    elif name in LISTS:
+        sql = f"list_transform({x}, lambda e: {part('child', 'e')})"
+    else:
+        rule = "is not a date that Parquet has; replace it in the source, or cast the column to VARCHAR"
+        sql = f"case when {x} in ('infinity', '-infinity') then {refusal(where, x, rule)} else {x} end"
+    return sql

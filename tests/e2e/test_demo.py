@@ -1,0 +1,74 @@
+"""`make demo`, on a copy of the project's files without anything that an earlier run has made."""
+
+import gzip
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from include.exports.paths import PROJECT
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    for name in ("dags", "include", "plugins"):
+        shutil.copytree(PROJECT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in (".env.example", "airflow_settings.yaml"):
+        shutil.copy(PROJECT / name, tmp_path / name)
+    return tmp_path
+
+
+def demo(clone: Path) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTHONPATH"))}
+    command = [sys.executable, "-m", "include.local.demo"]
+    return subprocess.run(command, cwd=clone, env=environment, check=False, capture_output=True, text=True)
+
+
+def delivered(clone: Path) -> dict[str, tuple[int, bytes]]:
+    """Each delivered file with its time of change, which a file that is written again would lose, and its bytes."""
+    files = [path for path in sorted((clone / "exports").rglob("*")) if path.is_file()]
+    return {str(path.relative_to(clone)): (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+
+
+def test_it_delivers_every_sample_and_a_second_run_changes_nothing(clone: Path) -> None:
+    first = demo(clone)
+    files = delivered(clone)
+    second = demo(clone)
+
+    assert (first.returncode, first.stderr) == (0, "")
+    assert (second.returncode, second.stderr) == (0, "")
+    assert delivered(clone) == files
+    days = [gzip.decompress(content) for name, (_, content) in files.items() if name.endswith(".json.gz")]
+    assert sum(day.count(b"\n") for day in days) == 60_000
+    for name in files:
+        assert f" {Path(name).name}  " in first.stdout
+    for said in (first.stdout, second.stdout):
+        assert [line.split(":")[0] for line in said.splitlines() if line.startswith(("clicks", "impressions"))] == [
+            "clicks_for_partner",
+            "impressions_daily",
+            "impressions_full",
+        ]
+        assert said.count("\n60,000 rows, ") == 2
+        assert "[info" not in said
+    manifests = [name for name in files if name.endswith("/_manifest.json")]
+    assert first.stdout.count("  as it was\n") == 0
+    assert second.stdout.count("  as it was\n") == len(manifests)
+
+
+def test_a_failure_shows_its_reason_and_the_log(clone: Path) -> None:
+    for name in ("clicks_for_partner.py", "impressions_daily.py"):
+        (clone / "dags" / name).unlink()
+    day = clone / "lake" / "open_bandit" / "day=2019-11-26"
+    day.mkdir(parents=True)
+    (day / "impressions.parquet").write_text("this is not Parquet")
+
+    failed = demo(clone)
+
+    assert failed.returncode == 1
+    assert "impressions_full failed, everything; the whole log is .airflow/logs/demo.log\n" in failed.stdout
+    assert "AirflowFailException: SourceRefused: " in failed.stdout
+    assert "impressions.parquet" in failed.stdout
+    assert "Traceback" not in failed.stdout

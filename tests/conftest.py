@@ -8,6 +8,8 @@ import pytest
 
 from include.local import database, environment
 
+pytest_plugins = ["tests.rigs.postgres"]
+
 for name in [name for name in os.environ if name.startswith("AIRFLOW")]:
     del os.environ[name]  # what the person has configured for other Airflows must not decide our tests
 HOME = TemporaryDirectory(prefix="exports-tests-")

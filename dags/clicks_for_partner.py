@@ -40,7 +40,10 @@ airflow_dag(
         columns=Columns(
             select=("timestamp", "campaign", "item_id", "position", "user_feature_0", "user_feature_1"),
             rename={"timestamp": "clicked_at", "campaign": "campaign_name", "user_feature_0": "user_hash"},
-            mask={"user_feature_0": HashMask(conn_id="exports_mask_key"), "user_feature_1": RedactMask(text="withheld")},
+            mask={
+                "user_feature_0": HashMask(conn_id="exports_mask_key"),
+                "user_feature_1": RedactMask(text="withheld"),
+            },
         ),
         filter="click = 1",
         order_by=("timestamp", "campaign", "item_id", "position", "user_feature_0"),

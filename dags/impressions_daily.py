@@ -12,8 +12,8 @@ equal records give equal files, and readers see the new manifest only when every
 """
 
 from include.exports import (
-    DatasetExport,
     Daily,
+    DatasetExport,
     HivePartition,
     JsonFiles,
     LakeSource,

@@ -6,13 +6,14 @@ import difflib
 import runpy
 from contextvars import ContextVar
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from include.exports.errors import DefinitionError, Problem
 from include.exports.paths import PROJECT
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from include.exports.definition import DatasetExport
 
 DAGS = PROJECT / "dags"

@@ -6,9 +6,11 @@ answered: a wrong definition, an unknown name, a source that is not there.
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 import typer
@@ -22,7 +24,6 @@ from include.exports.schedules import Once
 
 if TYPE_CHECKING:
     from include.exports.definition import DatasetExport
-    from include.exports.window import Window
 
 FAILED, REFUSED = 1, 2
 
@@ -53,7 +54,9 @@ def list_exports() -> None:
     Example: `python -m include.exports list`
     """
     found = catalog.read()
-    table = Table("name", "owner", "source", "mode", "schedule", "files", "destination", box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading in ("name", "owner", "source", "mode", "schedule", "files", "destination"):
+        table.add_column(heading, overflow="fold", no_wrap=heading == "name")
     for item in found.declared:
         export = item.export
         schedule = "once" if isinstance(export.schedule, Once) else f"{export.schedule.cron} {export.schedule.timezone}"
@@ -89,6 +92,7 @@ def plan(name: Name, window: WindowOption = None) -> None:
     from include.exports.window import window as covered
 
     _prepare_airflow()
+    logging.disable(logging.INFO)  # what the stages say in the task log is in the table
     try:
         export = catalog.read().find(name)
         start, end = _interval(export, window)
@@ -108,16 +112,17 @@ def plan(name: Name, window: WindowOption = None) -> None:
         "manifest": what.manifest,
         "views": ", ".join(names(what, "<run>").values()) or "none",
         "shards": f"{len(eligible.shards)}" + (f", {files} source files" if files else ""),
-        "to read": ", ".join(
-            text for text in (rows and f"about {rows:,} rows", size and f"{size:,} bytes") if text
-        ) or "the source cannot tell",
+        "to read": ", ".join(text for text in (rows and f"about {rows:,} rows", size and f"{size:,} bytes") if text)
+        or "the source cannot tell",
         "columns": ", ".join(f"{c.name} {c.type}" for c in eligibility.delivered(export, eligible.columns)),
         "query": statement.sql + ("  (of shard 0)" if len(eligible.shards) > 1 else ""),
         "parameters": ", ".join(f"{key} = {value}" for key, value in statement.parameters.items()) or "none",
     }
     table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
     for label, text in facts.items():
-        table.add_row(f"[bold]{label}[/bold]", _plain(text))
+        table.add_row(label, _plain(text))
     out.print(table)
 
 
@@ -164,14 +169,15 @@ def verify(
 
     Example: `python -m include.exports verify exports/warehouse/impressions/exportTime=201912010000/_manifest.json`
     """
-    import fsspec
-
     from include.exports.verify import verify as verdicts
 
+    def local(address: str) -> Path:
+        parts = urlsplit(address)
+        return Path(unquote(parts.path)) if parts.scheme == "file" else Path(address)
+
     try:
-        with fsspec.open(manifest) as stream:
-            found = verdicts(stream.read(), lambda url: fsspec.open(url).open())
-    except (ExportError, OSError, ValueError) as error:
+        found = verdicts(local(manifest).read_bytes(), lambda url: local(url).open("rb"))
+    except (ExportError, OSError) as error:
         raise _refuse(error) from None
     for verdict in found:
         state = "[red]differs[/red]" if verdict.problems else "ok"
@@ -209,7 +215,9 @@ def _interval(export: DatasetExport, text: str | None) -> tuple[datetime | None,
     try:
         moments = [datetime.fromisoformat(part) for part in text.split("..")]
     except ValueError:
-        raise typer.BadParameter(f"{text!r}: write 2019-11-24 or 2019-11-24..2019-11-25", param_hint="--window") from None
+        raise typer.BadParameter(
+            f"{text!r}: write 2019-11-24 or 2019-11-24..2019-11-25", param_hint="--window"
+        ) from None
     zoned = [moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(schedule.timezone)) for moment in moments]
     match zoned:
         case [instant] if not isinstance(schedule, Once):
@@ -224,7 +232,7 @@ def _interval(export: DatasetExport, text: str | None) -> tuple[datetime | None,
 
 
 def _as_of(export: DatasetExport) -> datetime:
-    return export.schedule.instant if isinstance(export.schedule, Once) else datetime.now(UTC)
+    return export.schedule.starts if isinstance(export.schedule, Once) else datetime.now(UTC)
 
 
 def _prepare_airflow() -> None:

@@ -72,7 +72,7 @@ class Columns(Part):
                     column = Column(name=name, type=duckdb.sqltype(text))
                 except duckdb.Error:
                     raise ValueError(
-                        f"cast of {name!r}: {text!r} is not a DuckDB type; write one such as 'BIGINT' or 'DECIMAL(38,9)'"
+                        f"cast of {name!r}: {text!r} is not a DuckDB type; write one such as 'DECIMAL(38,9)'"
                     ) from None
                 for problem in problems([column]):
                     raise ValueError(f"cast of {name!r} to {text!r}: {problem.message}")

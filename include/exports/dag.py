@@ -1,6 +1,6 @@
 """The Airflow DAG of an export. The only module that knows Airflow's tasks, and what our errors mean to them.
 
-    validate_eligibility ▶ [ extract_records ▶ serialize_files ▶ deliver_files ] × shard ▶ publish_manifest
+    validate_eligibility ▶ [ extract_records ▶ serialize_files ▶ deliver_files ] x shard ▶ publish_manifest
 
 Tasks hand each other only the run's shard numbers; plans, summaries and files go through staging. A task that is
 killed at any instant and run again ends as if it had run once.
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from include.exports.definition import DatasetExport
+    from include.exports.schedules import Schedule
     from include.exports.stages import Stages
 
 P = ParamSpec("P")
@@ -71,6 +72,10 @@ def build(export: DatasetExport, doc: str | None) -> DAG:
     published = Asset(name=export.name, group="exports")
     with DAG(
         dag_id=export.name,
+        schedule=_timetable(export.schedule),
+        start_date=export.schedule.starts,
+        end_date=last_start(export.schedule),
+        catchup=export.schedule.starts is not None,  # a declared start means that windows since then are wanted
         description=export.description,
         doc_md=doc,
         tags=[*export.tags, "export", export.mode, export.destination.type],
@@ -83,7 +88,6 @@ def build(export: DatasetExport, doc: str | None) -> DAG:
             "retry_exponential_backoff": 2.0,
             "max_retry_delay": export.retries.max_delay,
         },
-        **_schedule(export),
     ) as dag:
 
         @task
@@ -112,11 +116,11 @@ def build(export: DatasetExport, doc: str | None) -> DAG:
 
         @task_group
         def shard(index: int) -> Any:
-            return deliver_files(serialize_files(extract_records(index)))
+            return deliver_files(serialize_files(extract_records(index)))  # type: ignore[arg-type]  # XComs until run
 
         @task(outlets=[published])
         @_airflow_errors
-        def publish_manifest(delivered: Any, *, outlet_events: Any = None) -> dict[str, Any]:
+        def publish_manifest(delivered: Any, *, outlet_events: Any = None) -> dict[str, Any]:  # noqa: ARG001  # the order
             """Make the delivered files current by writing the manifest, then remove what it replaced."""
             stages = _stages(export)
             result = stages.publish_manifest()
@@ -127,17 +131,11 @@ def build(export: DatasetExport, doc: str | None) -> DAG:
     return dag
 
 
-def _schedule(export: DatasetExport) -> dict[str, Any]:
-    """Airflow's words for a schedule. Windows between a declared start and now are caught up; without one, none are."""
-    schedule = export.schedule
+def _timetable(schedule: Schedule) -> CronDataIntervalTimetable | str:
+    """Airflow's words for a schedule. A bare cron expression would give each run an empty interval."""
     if isinstance(schedule, Once):
-        return {"schedule": "@once", "start_date": schedule.instant, "catchup": True}
-    return {
-        "schedule": CronDataIntervalTimetable(schedule.cron, timezone=schedule.timezone),
-        "start_date": schedule.starts,
-        "end_date": last_start(schedule),
-        "catchup": schedule.starts is not None,
-    }
+        return "@once"
+    return CronDataIntervalTimetable(schedule.cron, timezone=schedule.timezone)
 
 
 def _stages(export: DatasetExport) -> Stages:
@@ -145,8 +143,8 @@ def _stages(export: DatasetExport) -> Stages:
     from airflow.configuration import AIRFLOW_HOME
     from airflow.sdk import Variable
 
-    from include.exports.staging import Staging
     from include.exports.stages import Stages
+    from include.exports.staging import Staging
 
     run = get_current_context()["dag_run"]
     start, end = _asked_window(export) or (run.data_interval_start, run.data_interval_end)

@@ -19,6 +19,7 @@ from include.exports.model import Definition, Part, Problems
 from include.exports.paths import Name, Segment
 from include.exports.schedules import Once, Schedule
 from include.exports.sources.lake import LakeSource
+from include.exports.sources.query import condition_problem
 from include.exports.sources.sql import SqlSource
 
 Source = Annotated[LakeSource | SqlSource, Field(discriminator="type")]
@@ -150,7 +151,9 @@ class DatasetExport(Definition):
         if isinstance(self.schedule, Once):
             found.append(Problem("schedule", "'once' has no windows; use mode 'full', or a schedule that repeats"))
         if self.source.time_column is None:
-            found.append(Problem("source.time_column", "is required by mode 'incremental': which column tells the time?"))
+            found.append(
+                Problem("source.time_column", "is required by mode 'incremental': which column tells the time?")
+            )
         if isinstance(self.source, SqlSource) and self.source.query and not self.source.uses_window:
             found.append(
                 Problem(
@@ -162,15 +165,18 @@ class DatasetExport(Definition):
         return found
 
     def _source_problems(self) -> list[Problem]:
+        found = []
         if isinstance(self.source, SqlSource) and not self.order_by:
-            return [
+            found.append(
                 Problem(
                     "order_by",
                     "is required for an SQL source: without it the same rows come in another order on a re-run, which"
                     " makes other files; name the primary key",
                 )
-            ]
-        return []
+            )
+        if self.filter and (problem := condition_problem(self.filter)):
+            found.append(Problem("filter", problem))
+        return found
 
     def _folder_problems(self) -> list[Problem]:
         found = []

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from include.exports.destinations import connect
-from include.exports.extract import StagedFile
 from include.exports.progress import Progress
 from include.exports.verify import check
 
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from include.exports.destinations import Store
+    from include.exports.extract import StagedFile
     from include.exports.plan import Plan
     from include.exports.staging import Staging
 
@@ -32,9 +32,7 @@ class DeliveredFile:
     """The store's own checksum."""
 
 
-def deliver(
-    plan: Plan, shard: int, shards: int, staged: Sequence[StagedFile], staging: Staging
-) -> list[DeliveredFile]:
+def deliver(plan: Plan, shard: int, shards: int, staged: Sequence[StagedFile], staging: Staging) -> list[DeliveredFile]:
     """Put the files at their final paths and verify each there. Files that are there already are left alone.
 
     Their paths are written to the run's journal first: a run that is killed leaves nothing that nobody knows of.

@@ -56,7 +56,10 @@ def validate(plan: Plan) -> Eligible:
     shards = source.shards(export.source, request)
     log.info(
         "window %s: %d columns, %d shard(s), %d file(s) to read",
-        plan.window, len(columns), len(shards), sum(len(shard.files) for shard in shards),
+        plan.window,
+        len(columns),
+        len(shards),
+        sum(len(shard.files) for shard in shards),
     )
     return Eligible(request=request, columns=columns, shards=shards)
 

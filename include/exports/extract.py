@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from include.exports import contract, sources
 from include.exports.columns import HashMask, RedactMask
@@ -56,7 +56,7 @@ def extract(plan: Plan, eligible: Eligible, shard: Shard, staging: Staging) -> S
     export, stage = plan.export, f"extract-{shard.index:05d}"
     source = sources.module(export.source)
     said = source.statement(export.source, eligible.request, shard)
-    log.info("reading shard %d of %s\n%s%s", shard.index, export.name, said.sql, f"\n{said.parameters}" * bool(said.parameters))
+    log.info("reading shard %d of %s\n%s\nparameters: %s", shard.index, export.name, said.sql, said.parameters)
     files = export.files if isinstance(export.files, ParquetFiles) else ParquetFiles(compression="snappy")
     with staging.scratch(stage) as scratch, connect() as con:
         con.execute(f"set temp_directory = {literal(str(scratch / 'spill'))}")
@@ -69,7 +69,11 @@ def extract(plan: Plan, eligible: Eligible, shard: Shard, staging: Staging) -> S
             raise VerificationError(f"shard {shard.index}: {written.rows} rows were read but {staged} staged")
         staging.add(stage, scratch / "staged", written.sha256)
     return StagedFile(
-        run=staging.run, stage=stage, sha256=written.sha256, size=written.size, rows=written.rows,
+        run=staging.run,
+        stage=stage,
+        sha256=written.sha256,
+        size=written.size,
+        rows=written.rows,
         uncompressed=written.uncompressed,
     )
 
@@ -77,11 +81,13 @@ def extract(plan: Plan, eligible: Eligible, shard: Shard, staging: Staging) -> S
 def _select(plan: Plan, eligible: Eligible, records: str) -> str:
     """The columns as they are staged, over the source's records."""
     declared, result = plan.export.columns, delivered(plan.export, eligible.columns)
+    # Parquet that only we read may hold an infinite date in DuckDB's way; text formats have a policy for it.
+    infinite: Literal["fail", "keep"] = "fail" if isinstance(plan.export.files, ParquetFiles) else "keep"
     shaped = ", ".join(
         f"{_masked(column, declared)} as {identifier(target.name)}"
         for column, target in zip(eligible.columns, result, strict=True)
     )
-    kept = ", ".join(f"{contract.staged(target)} as {identifier(target.name)}" for target in result)
+    kept = ", ".join(f"{contract.staged(target, infinite=infinite)} as {identifier(target.name)}" for target in result)
     return f"select {kept} from (select {shaped} from ({records}))"
 
 
@@ -90,9 +96,7 @@ def _masked(column: Column, declared: Columns) -> str:
     match declared.mask.get(column.name):
         case HashMask(conn_id=conn_id):
             inner, outer = (f"getvariable({literal(name)})" for name in _pads(conn_id))
-            return (
-                f"sha256({outer} || unhex(sha256({inner} || encode(cast({value} as varchar)))))"
-            )
+            return f"sha256({outer} || unhex(sha256({inner} || encode(cast({value} as varchar)))))"
         case RedactMask(text=text):
             return f"cast({literal(text) if text is not None else 'null'} as varchar)"
         case _:

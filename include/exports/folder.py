@@ -96,8 +96,9 @@ def render(template: str, values: dict[str, str], as_of: datetime, timezone: str
         if match.group(1) == "EXPORT_TIME":
             return f"exportTime={as_of.astimezone(UTC):%Y%m%d%H%M}"
         if pattern := _DATETIME.fullmatch(match.group(1)):
-            return _TOKEN.sub(lambda token: local.strftime(_UNITS.get(token.group(), ("", token.group()))[1]),
-                              pattern.group(1))
+            return _TOKEN.sub(
+                lambda token: local.strftime(_UNITS.get(token.group(), ("", token.group()))[1]), pattern.group(1)
+            )
         return values[match.group(1)]
 
     return _MACRO.sub(value, template)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import difflib
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self, get_args
+from typing import TYPE_CHECKING, Any, Self, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic._internal._model_construction import ModelMetaclass  # the only hook before __init__ raises
@@ -46,20 +46,20 @@ class Broken:
 
 
 class _PartMeta(ModelMetaclass):
-    def __call__(cls, *args: Any, **arguments: Any) -> Any:
+    def __call__(cls, *args: Any, **arguments: Any) -> Any:  # noqa: N805  # of a metaclass, self is a class
         try:
             return super().__call__(*args, **arguments)
         except ValidationError:
-            return Broken(cls, arguments)  # type: ignore[arg-type]
+            return Broken(cast("type[BaseModel]", cls), arguments)
 
 
 class _DefinitionMeta(ModelMetaclass):
-    def __call__(cls, *args: Any, **arguments: Any) -> Any:
+    def __call__(cls, *args: Any, **arguments: Any) -> Any:  # noqa: N805  # of a metaclass, self is a class
         try:
             return super().__call__(*args, **arguments)
         except ValidationError as error:
             where = sys._getframe(1).f_code.co_filename  # noqa: SLF001  # the file that declares it, for the message
-            raise definition_error(cls, where, arguments, error) from None
+            raise definition_error(cast("type[BaseModel]", cls), where, arguments, error) from None
 
 
 class Model(BaseModel):
@@ -88,7 +88,7 @@ class Definition(Model, metaclass=_DefinitionMeta):
         try:
             return cls.model_validate_json(document)
         except ValidationError as error:
-            raise definition_error(cls, where, {}, error) from None
+            raise definition_error(cast("type[BaseModel]", cls), where, {}, error) from None
 
 
 def definition_error(

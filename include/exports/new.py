@@ -20,11 +20,11 @@ FORMATS = {
     "parquet": 'ParquetFiles(compression="zstd")',
 }
 SCHEDULES = {
-    "once": 'Once(at={start})',
-    "hourly": 'Every(hours=1, timezone={timezone}, start={start})',
+    "once": "Once(at={start})",
+    "hourly": "Every(hours=1, timezone={timezone}, start={start})",
     "daily": 'Daily(at="00:00", timezone={timezone}, start={start})',
     "weekly": 'Weekly(on="monday", timezone={timezone}, start={start})',
-    "monthly": 'Monthly(on=1, timezone={timezone}, start={start})',
+    "monthly": "Monthly(on=1, timezone={timezone}, start={start})",
 }
 
 TEMPLATE = '''"""# {name}
@@ -84,7 +84,9 @@ def ask() -> Answers:
     name = typer.prompt("Name (lower case, it is the DAG id)")
     owner = typer.prompt("Owner (team to ask)")
     source = _choice("Where are the records", ("lake", "sql"))
-    location = typer.prompt("Folder or URL of the files" if source == "lake" else "Connection and table (conn:schema.table)")
+    location = typer.prompt(
+        "Folder or URL of the files" if source == "lake" else "Connection and table (conn:schema.table)"
+    )
     order_by = typer.prompt("Column that orders the rows (primary key)") if source == "sql" else ""
     schedule = _choice("How often", tuple(SCHEDULES))
     time_column = "" if schedule == "once" else typer.prompt("Time column (empty: everything each time)", default="")
@@ -92,8 +94,16 @@ def ask() -> Answers:
     start = typer.prompt("When does it run (YYYY-MM-DD)" if schedule == "once" else "First day (YYYY-MM-DD)")
     files = _choice("File format", tuple(FORMATS))
     return Answers(
-        name=name, owner=owner, source=source, location=location, order_by=order_by, time_column=time_column,
-        schedule=schedule, timezone=timezone, start=start, files=files,
+        name=name,
+        owner=owner,
+        source=source,
+        location=location,
+        order_by=order_by,
+        time_column=time_column,
+        schedule=schedule,
+        timezone=timezone,
+        start=start,
+        files=files,
     )
 
 
@@ -125,7 +135,7 @@ def _text(answers: Answers) -> str:
     )
     files = FORMATS[answers.files]
     used = {text.partition("(")[0] for text in (source, schedule, files, time_column) if text}
-    imports = sorted({"DatasetExport", "LocalDestination", *used}) + ["airflow_dag"]
+    imports = [*sorted({"DatasetExport", "LocalDestination", *used}), "airflow_dag"]
     return TEMPLATE.format(
         imports="\n".join(f"    {name}," for name in imports),
         name=answers.name,

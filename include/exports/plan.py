@@ -55,7 +55,5 @@ def plan(export: DatasetExport, window: Window) -> Plan:
         window=window,
         folder=folder,
         manifest=f"{manifest_folder}/{export.manifest.name}",
-        request=Request(
-            start=window.start, end=window.end, filter=export.filter, order_by=export.order_by
-        ),
+        request=Request(start=window.start, end=window.end, filter=export.filter, order_by=export.order_by),
     )

@@ -50,17 +50,12 @@ class Repeated(Part):
     @property
     def starts(self) -> datetime | None:
         """`start` as an instant, in UTC."""
-        return self._instant(self.start)
+        return _instant(self.start, self.timezone) if self.start else None
 
     @property
     def ends(self) -> datetime | None:
         """`end` as an instant, in UTC."""
-        return self._instant(self.end)
-
-    def _instant(self, moment: datetime | None) -> datetime | None:
-        if moment is None:
-            return None
-        return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(self.timezone))).astimezone(UTC)
+        return _instant(self.end, self.timezone) if self.end else None
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -79,9 +74,13 @@ class Once(Part):
     """When it runs, and the time that names its folder. In the past means as soon as the export is switched on."""
 
     @property
-    def instant(self) -> datetime:
-        """`at` in UTC."""
-        return (self.at if self.at.tzinfo else self.at.replace(tzinfo=ZoneInfo(self.timezone))).astimezone(UTC)
+    def starts(self) -> datetime:
+        """`at` as an instant, in UTC."""
+        return _instant(self.at, self.timezone)
+
+    @property
+    def ends(self) -> None:
+        """It ends with its one run."""
 
 
 class Every(Repeated):
@@ -173,6 +172,10 @@ class Cron(Repeated):
 
 
 Schedule = Annotated[Once | Every | Daily | Weekly | Monthly | Cron, Field(discriminator="type")]
+
+
+def _instant(moment: datetime, timezone: str) -> datetime:
+    return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(timezone))).astimezone(UTC)
 
 
 def _minute_hour(at: str) -> str:

@@ -34,7 +34,8 @@ def serialize(export: DatasetExport, shard: int, staged: StagedFile, staging: St
     files, stage = export.files, f"serialize-{shard:05d}"
     if isinstance(files, ParquetFiles) and _file_count(files, staged.rows, staged.size / max(staged.rows, 1)) == 1:
         return [staged]
-    writer, progress, result = formats.module(files), Progress(log, "serialized"), []
+    writer, progress = formats.module(files), Progress(log, "serialized")
+    result: list[StagedFile] = []
     origin = staging.of(staged.run)
     with origin.open_local(staged.stage, staged.sha256) as source, staging.scratch(stage) as scratch, connect() as con:
 
@@ -57,7 +58,11 @@ def serialize(export: DatasetExport, shard: int, staged: StagedFile, staging: St
             staging.add(stage, scratch / "file", written.sha256)
             result.append(
                 StagedFile(
-                    run=staging.run, stage=stage, sha256=written.sha256, size=written.size, rows=written.rows,
+                    run=staging.run,
+                    stage=stage,
+                    sha256=written.sha256,
+                    size=written.size,
+                    rows=written.rows,
                     uncompressed=written.uncompressed,
                 )
             )

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from include.exports.compose import Delivery
 from include.exports.deliver import DeliveredFile, deliver
 from include.exports.eligibility import Eligible, delivered, validate
 from include.exports.errors import NotEligible
@@ -87,12 +88,18 @@ class Stages:
         """Make the delivered files current; returns what is current now."""
         document = self.staging.read("plan.json")
         columns = delivered(self.export, self._eligible(document).columns)
-        files, source_rows = [], 0
-        for shard in range(len(document["shards"])):
-            source_rows += self.staging.read(f"extract-{shard:05d}.json")["rows"]
-            for file in self.staging.read(f"deliver-{shard:05d}.json")["files"]:
-                files.append(DeliveredFile(**file | {"staged": StagedFile(**file["staged"])}))
-        return asdict(publish(self.plan, columns, source_rows, files, self.staging))
+        shards = [f"{shard:05d}" for shard in range(len(document["shards"]))]
+        delivery = Delivery(
+            run=self.staging.run,
+            columns=columns,
+            source_rows=sum(self.staging.read(f"extract-{shard}.json")["rows"] for shard in shards),
+            files=[
+                DeliveredFile(**file | {"staged": StagedFile(**file["staged"])})
+                for shard in shards
+                for file in self.staging.read(f"deliver-{shard}.json")["files"]
+            ],
+        )
+        return asdict(publish(self.plan, delivery, self.staging))
 
     def _planned(self) -> dict[str, Any]:
         eligible = validate(self.plan)

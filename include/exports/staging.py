@@ -125,13 +125,12 @@ class Staging:
     def last_published(self) -> Staging:
         """The staging of the run that published this window last. Raises `NotEligible` when there is none."""
         document = _load(self._window / "last_published.json")
-        staging = self.of(document["run"]) if document else None
-        if staging is None or _load(staging._run / "plan.json") is None:
+        if document is None:
             raise NotEligible(
                 f"nothing is staged for window {self.window} of {self.export}; run it without `resend` to read the"
                 " source again"
             )
-        return staging
+        return self.of(document["run"])
 
     def uploads(self) -> Iterator[set[str]]:
         """For each run of this window, every path it may have written at the destination."""

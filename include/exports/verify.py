@@ -68,14 +68,19 @@ def _verdict(entry: Entry, export: ExportInfo, open_url: Callable[[str], IO[byte
         except OSError as error:
             return Verdict(url=entry.url, rows=None, size=None, problems=(f"cannot be read: {error}",))
         size = copy.tell()
-        problems = _differences(("size", entry.meta.content_length, size), ("sha256", entry.meta.sha256, digest.hexdigest()))
+        problems = _differences(
+            ("size", entry.meta.content_length, size), ("sha256", entry.meta.sha256, digest.hexdigest())
+        )
         copy.seek(0)
         try:
             rows = _count(copy, export)
         except (OSError, EOFError, ValueError, csv.Error) as error:
             return Verdict(url=entry.url, rows=None, size=size, problems=(*problems, f"cannot be decoded: {error}"))
     return Verdict(
-        url=entry.url, rows=rows, size=size, problems=(*problems, *_differences(("rows", entry.meta.record_count, rows)))
+        url=entry.url,
+        rows=rows,
+        size=size,
+        problems=(*problems, *_differences(("rows", entry.meta.record_count, rows))),
     )
 
 
@@ -106,8 +111,8 @@ def _decompressed(file: IO[bytes], compression: str) -> IO[bytes]:
         case "gzip":
             return gzip.open(file)  # type: ignore[return-value]
         case "zstd":
-            import pyarrow
+            import pyarrow as pa
 
-            return pyarrow.CompressedInputStream(pyarrow.PythonFile(file), "zstd")  # type: ignore[no-any-return]
+            return pa.CompressedInputStream(pa.PythonFile(file), "zstd")  # type: ignore[no-any-return]
         case _:
             return file

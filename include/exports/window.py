@@ -12,6 +12,7 @@ from include.exports.schedules import Once
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from airflow.timetables.base import DataInterval
     from airflow.timetables.interval import CronDataIntervalTimetable
 
     from include.exports.definition import DatasetExport
@@ -59,37 +60,21 @@ def window(export: DatasetExport, start: datetime | None, end: datetime | None, 
     return Window(start=None if first and start == first[0] else start, end=end, as_of=end)
 
 
-def intervals(schedule: Repeated, last: datetime | None = None) -> Iterator[tuple[datetime, datetime]]:
+def intervals(schedule: Repeated) -> Iterator[tuple[datetime, datetime]]:
     """The data intervals of a schedule from its start, in UTC; none when it has no start, endless when it has no end.
 
-    After `last`, no interval begins. Adjacent intervals share their border, so windows tile, also across DST changes.
+    Adjacent intervals share their border, so windows tile, also across DST changes.
     """
-    from airflow.timetables.base import DataInterval, TimeRestriction
-    from pendulum import instance
-
-    if schedule.starts is None:
-        return
-    timetable = _timetable(schedule)
-    stop = min((moment for moment in (last_start(schedule), last) if moment), default=None)
-    restriction = TimeRestriction(instance(schedule.starts), instance(stop) if stop else None, catchup=True)
-    previous: DataInterval | None = None
-    while info := timetable.next_dagrun_info(last_automated_data_interval=previous, restriction=restriction):
-        previous = info.data_interval
-        yield previous.start.astimezone(UTC), previous.end.astimezone(UTC)
+    if schedule.starts:
+        yield from _after(None, schedule.starts, last_start(schedule), schedule)
 
 
 def interval_at(schedule: Repeated, instant: datetime) -> tuple[datetime, datetime]:
     """The data interval of a schedule that contains `instant`, in UTC, whether or not it is between start and end."""
-    from airflow.timetables.base import TimeRestriction
     from pendulum import instance
 
-    timetable = _timetable(schedule)
-    before = timetable.infer_manual_data_interval(run_after=instance(instant))
-    info = timetable.next_dagrun_info(
-        last_automated_data_interval=before, restriction=TimeRestriction(None, None, catchup=True)
-    )
-    assert info is not None  # without restriction there always is a next one
-    return info.data_interval.start.astimezone(UTC), info.data_interval.end.astimezone(UTC)
+    before = _timetable(schedule).infer_manual_data_interval(run_after=instance(instant))
+    return next(_after(before, None, None, schedule))
 
 
 def latest_interval(schedule: Repeated, now: datetime) -> tuple[datetime, datetime]:
@@ -101,9 +86,27 @@ def latest_interval(schedule: Repeated, now: datetime) -> tuple[datetime, dateti
     return interval.start.astimezone(UTC), interval.end.astimezone(UTC)
 
 
-def last_start(schedule: Repeated) -> datetime | None:
+def last_start(schedule: Once | Repeated) -> datetime | None:
     """The last instant at which a window may begin: Airflow's `end_date`, which is inclusive where `end` is not."""
     return schedule.ends - timedelta(microseconds=1) if schedule.ends else None
+
+
+def _after(
+    previous: DataInterval | None, earliest: datetime | None, latest: datetime | None, schedule: Repeated
+) -> Iterator[tuple[datetime, datetime]]:
+    """The intervals that Airflow's scheduler would run after `previous`, all of them."""
+    from airflow.timetables.base import TimeRestriction
+    from pendulum import instance
+
+    timetable = _timetable(schedule)
+    restriction = TimeRestriction(
+        instance(earliest) if earliest else None, instance(latest) if latest else None, catchup=True
+    )
+    while info := timetable.next_dagrun_info(last_automated_data_interval=previous, restriction=restriction):
+        previous = info.data_interval
+        if previous is None:  # only timetables of partitions have runs without one
+            return
+        yield previous.start.astimezone(UTC), previous.end.astimezone(UTC)
 
 
 def _timetable(schedule: Repeated) -> CronDataIntervalTimetable:

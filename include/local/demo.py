@@ -7,6 +7,7 @@ import re
 import sys
 import time
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING
@@ -96,7 +97,8 @@ def _windows(export: DatasetExport) -> Sequence[tuple[datetime | None, datetime 
     """The intervals that the schedule has had by now; only the last one of a full export."""
     if isinstance(export.schedule, Once):
         return [(None, None)]
-    passed = list(intervals(export.schedule, last=datetime.now(UTC)))
+    now = datetime.now(UTC)
+    passed = list(takewhile(lambda interval: interval[1] <= now, intervals(export.schedule)))
     return passed if export.mode == "incremental" else passed[-1:]
 
 

@@ -82,5 +82,5 @@ class DestinationModule(Protocol):
 
 def connect(destination: Any) -> AbstractContextManager[Store]:
     """Open a declared destination."""
-    module: DestinationModule = import_module(DESTINATIONS[destination.type])  # type: ignore[assignment]
+    module: DestinationModule = import_module(DESTINATIONS[destination.type])
     return module.connect(destination)

@@ -17,6 +17,7 @@ import os
 import shutil
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Literal
+from urllib.parse import quote
 
 from include.exports.destinations import Document, Stored
 from include.exports.errors import DeliveryInterrupted, DeliveryRefused
@@ -26,6 +27,11 @@ from include.exports.paths import RelativePath, Segment, local_path
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+URL_SAFE = "/!'()*="
+"""What stays as it is in an address besides letters, digits and `_.-~`: hive folders are called `day=2024-05-01`, and
+many readers do not decode addresses."""
 
 
 class LocalDestination(Part):
@@ -48,7 +54,7 @@ class LocalStore:
         self._root = root
 
     def url(self, path: str) -> str:
-        return (self._root / path).as_uri()
+        return f"file://{quote(str(self._root / path), safe=URL_SAFE)}"
 
     def put(self, source: Path, path: str, sha256: str) -> Stored:
         target = self._root / path
@@ -142,7 +148,7 @@ def _same(file: IO[bytes], path: Path) -> bool:
 def _publish(partial: IO[bytes], target: Path) -> None:
     partial.flush()
     os.fsync(partial.fileno())
-    os.replace(target.with_name(_partial_name(target)), target)
+    target.with_name(_partial_name(target)).replace(target)
     folder = os.open(target.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

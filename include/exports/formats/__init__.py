@@ -60,4 +60,4 @@ class FormatModule(Protocol):
 
 def module(files: Any) -> FormatModule:
     """The functions for declared files."""
-    return import_module(FORMATS[files.type])  # type: ignore[return-value]
+    return import_module(FORMATS[files.type])

@@ -93,4 +93,4 @@ class SourceModule(Protocol):
 
 def module(source: Any) -> SourceModule:
     """The functions for a declared source."""
-    return import_module(SOURCES[source.type])  # type: ignore[return-value]
+    return import_module(SOURCES[source.type])

@@ -87,7 +87,7 @@ class LakeSource(Part):
     """When a record happened; required by incremental exports."""
     partition: HivePartition | None = None
     """Folders by time, of which only those that the window touches are read."""
-    shard_bytes: int = Field(default=4_000_000_000, ge=1_000_000)
+    shard_bytes: int = Field(default=4_000_000_000, ge=1)
     """A run that reads more bytes than this is split into shards of about this size, at file borders."""
 
     @model_validator(mode="after")
@@ -138,8 +138,7 @@ def shards(source: LakeSource, request: Request) -> tuple[Shard, ...]:
 
 def statement(source: LakeSource, request: Request, shard: Shard) -> Statement:
     """The query that DuckDB runs over the shard's files."""
-    names = [column for column in request.columns or ()]
-    return Statement(sql=_query(source, request, shard, names))
+    return Statement(sql=_query(source, request, shard, list(request.columns or ())))
 
 
 @contextmanager
@@ -160,7 +159,7 @@ def _query(source: LakeSource, request: Request, shard: Shard, present: list[str
         identifier(name) if name in present else f"null as {identifier(name)}" for name in request.columns or ()
     )
     sql = f"select {wanted}\nfrom {_scan(source, shard.files)}"
-    if conditions := [*_window(source.time_column, request), *([f"({request.filter}\n)"] if request.filter else [])]:
+    if conditions := [*_window(source.time_column, request), *([f"({request.filter})"] if request.filter else [])]:
         sql += "\nwhere " + "\n  and ".join(conditions)
     if request.order_by:
         sql += "\norder by " + ", ".join(_order(term) for term in request.order_by)
@@ -266,7 +265,9 @@ def _errors(source: LakeSource) -> Iterator[None]:
     except duckdb.IOException as error:
         raise SourceInterrupted(f"{source.path}: {_first_line(error)}") from error
     except (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException) as error:
-        raise NotEligible(f"{source.path}: the query cannot run: {_first_line(error)}; check filter and columns") from error
+        raise NotEligible(
+            f"{source.path}: the query cannot run: {_first_line(error)}; check filter and columns"
+        ) from error
     except duckdb.Error as error:
         raise SourceRefused(f"{source.path}: {_first_line(error)}") from error
 

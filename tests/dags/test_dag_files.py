@@ -1,0 +1,102 @@
+"""The files of `dags/`: they declare, and do nothing else."""
+
+import ast
+import os
+import subprocess
+import sys
+
+import pytest
+
+from include.exports import catalog
+from include.exports.paths import PROJECT
+
+FILES = sorted((PROJECT / "dags").rglob("*.py"))
+ALLOWED = (
+    ast.Module,
+    ast.Expr,
+    ast.Constant,
+    ast.ImportFrom,
+    ast.alias,
+    ast.Call,
+    ast.keyword,
+    ast.Name,
+    ast.Load,
+    ast.Tuple,
+    ast.Dict,
+    ast.UnaryOp,
+    ast.USub,
+)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_a_dag_file_holds_a_docstring_imports_and_calls_only(file):
+    tree = ast.parse(file.read_text())
+    assert ast.get_docstring(tree), "the docstring is the DAG's documentation"
+    assert [type(node).__name__ for node in ast.walk(tree) if not isinstance(node, ALLOWED)] == []
+    assert {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)} == {"include.exports"}
+    calls = [node for node in tree.body[1:] if not isinstance(node, ast.ImportFrom)]
+    assert all(isinstance(call, ast.Expr) and call.value.func.id == "airflow_dag" for call in calls)
+
+
+def test_every_sample_is_declared_without_error():
+    found = catalog.read()
+    assert found.errors == ()
+    assert [item.export.name for item in found.declared] == [
+        "clicks_for_partner",
+        "impressions_daily",
+        "impressions_full",
+    ]
+
+
+def test_parsing_touches_no_variable_connection_clock_or_network():
+    """In a process of its own, where all of these raise, every file still parses into its DAG."""
+    script = """
+import datetime, socket, sys, time
+sys.path.insert(0, sys.argv[1])
+import airflow.sdk, airflow.sdk.definitions.connection, airflow.sdk.definitions.variable
+from airflow.dag_processing.dagbag import DagBag
+import include.exports.dag, duckdb, croniter
+
+def refuse(*args, **kwargs):
+    raise AssertionError("a DAG file touched the world while it was parsed")
+
+airflow.sdk.Variable.get = airflow.sdk.BaseHook.get_connection = airflow.sdk.Connection.get = refuse
+socket.socket.connect = refuse
+def watch(event, args):
+    if event in {"socket.connect", "socket.getaddrinfo", "subprocess.Popen", "sqlite3.connect"}:
+        refuse()
+sys.addaudithook(watch)
+import runpy, pathlib
+for file in sorted(pathlib.Path(sys.argv[1], "dags").rglob("*.py")):
+    runpy.run_path(str(file))
+print("parsed")
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script, str(PROJECT)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "parsed"
+
+
+def test_a_dag_is_the_same_whenever_and_wherever_its_file_is_parsed():
+    """Airflow makes a new version of a DAG that differs from one parse to the next."""
+    script = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from airflow.dag_processing.dagbag import DagBag
+from airflow.serialization.serialized_objects import DagSerialization
+dags = DagBag(dag_folder=sys.argv[1] + "/dags").dags
+documents = {name: DagSerialization.to_dict(dag) for name, dag in sorted(dags.items())}
+print(json.dumps(documents, sort_keys=True, default=str))
+"""
+    texts = set()
+    for seed in ("1", "2"):
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", script, str(PROJECT)],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        )
+        texts.add(done.stdout.splitlines()[-1])
+    assert len(texts) == 1

@@ -13,10 +13,11 @@ from zoneinfo import ZoneInfo
 import psutil
 import pyarrow.parquet as pq
 import pytest
+from airflow.providers.common.sql.hooks.sql import DbApiHook
 
 from include.exports.engine import connect
 from include.exports.errors import NotEligible, SourceInterrupted, SourceRefused
-from include.exports.sources import Request, Shard, sql
+from include.exports.sources import Request, Shard, dbapi, sql
 from include.exports.sources.sql import SqlSource
 from include.exports.time_column import TimeColumn
 
@@ -286,6 +287,30 @@ def test_what_does_not_exist_is_refused_before_reading(
     with pytest.raises(NotEligible, match=re.escape(message)) as caught:
         sql.describe(source, Request())
     assert "hidden" not in str(caught.value)
+
+
+def test_a_hook_without_a_dialect_is_refused_with_what_to_install() -> None:
+    class ExoticHook(DbApiHook):
+        conn_name_attr = "exotic_conn_id"
+        sqlalchemy_url = "exotic://user:hidden@localhost/db"
+
+    with pytest.raises(NotEligible) as caught:
+        dbapi.statement(FLIGHTS, Request(), ExoticHook(exotic_conn_id="lite"))
+    assert str(caught.value) == (
+        "lite: ExoticHook has no SQLAlchemy engine here (Can't load plugin: sqlalchemy.dialects:exotic); install the"
+        " provider's sqlalchemy extra, or the dialect of the database"
+    )
+
+
+def test_an_empty_window_has_columns_with_their_types(con: duckdb.DuckDBPyConnection) -> None:
+    request = Request(end=datetime(2012, 1, 1, tzinfo=UTC), columns=("flight", "at"), order_by=("at",))
+    with sql.records(FLIGHTS, request, Shard(index=0), con) as records:
+        relation = con.sql(records)
+        assert (relation.columns, [str(type_) for type_ in relation.types]) == (
+            ["flight", "at"],
+            ["INTEGER", "VARCHAR"],
+        )
+        assert relation.fetchall() == []
 
 
 def test_a_locked_database_is_worth_a_retry(

@@ -162,6 +162,14 @@ def test_rows_come_in_the_declared_order_with_the_declared_columns(
     assert len(expected) == 69
 
 
+def test_an_empty_window_has_columns_with_their_types(con: duckdb.DuckDBPyConnection) -> None:
+    request = window(None, datetime(2012, 1, 1, tzinfo=UTC), "flight", "time_hour", order_by=("flight",))
+    with sql.records(FLIGHTS, request, Shard(index=0), con) as records:
+        relation = con.sql(records)
+        assert [str(type_) for type_ in relation.types] == ["BIGINT", "TIMESTAMP WITH TIME ZONE"]
+        assert relation.fetchall() == []
+
+
 def test_all_rows_reach_the_file_in_order(postgres: Postgres, con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     order = ("dest", "time_hour desc", "carrier", "flight")
     request = Request(columns=("dest", "flight"), order_by=order)

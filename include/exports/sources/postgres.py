@@ -217,7 +217,7 @@ def _translated(error: Any, conn_id: str, sql: str) -> ExportError:
             return SourceRefused(f"{conn_id}: {message}; replace the value in a query, or do not export it{asked}")
         case "" if TEMPORARY.search(message):
             return SourceInterrupted(f"{conn_id}: {message}{asked}")
-        case "08" | "40" | "53" | "57" | "58":  # connection, rollback, resources, operator, system
+        case "08" | "40" | "53" | "55" | "57" | "58":  # connection, rollback, resources, lock, operator, system
             return SourceInterrupted(f"{conn_id}: {message}{asked}")
         case "" | "0A" | "28" | "3D" | "42":  # found before anything is read
             return NotEligible(f"{conn_id}: {message}; correct the connection, table, query, filter or order_by{asked}")

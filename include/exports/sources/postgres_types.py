@@ -119,8 +119,10 @@ def _decimal(typmod: int) -> str | None:
 
 def exact(found: Field, array: pa.Array, row: int) -> pa.Array:
     """The values of a column as its type has them. The first is in row number `row`. Raises `SourceRefused`."""
+    import pyarrow as pa
+
     if found.as_text:
-        texts = array.storage if found.kind == "numeric" and hasattr(array, "storage") else array
+        texts = array.storage if isinstance(array, pa.ExtensionArray) else array  # numeric is an extension of text
         return from_text(texts, str(found.column.type), found.column.name, row)
     if found.kind not in LIMITS:
         return array

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NEW_YORK = ZoneInfo("America/New_York")
-MONTHS = [datetime(2013 + month // 12, month % 12 + 1, 1, tzinfo=NEW_YORK) for month in range(13)]
+QUARTERS = [datetime(2013 + month // 12, month % 12 + 1, 1, tzinfo=NEW_YORK) for month in range(0, 13, 3)]
 TIME = TimeColumn(name="time_hour")
 FLIGHTS = SqlSource(conn_id="pg", table="flights", time_column=TIME)
 WINDOWED = "select * from flights where time_hour >= :window_start and time_hour < :window_end"
@@ -54,9 +54,9 @@ def window(start: datetime | None, end: datetime | None, *columns: str, **more: 
     return Request(start=start, end=end, columns=columns, **more)
 
 
-def counts(source: SqlSource, con: duckdb.DuckDBPyConnection, bounds: list[datetime]) -> list[int]:
+def counts(source: SqlSource, con: duckdb.DuckDBPyConnection) -> list[int]:
     result = []
-    for start, end in pairwise(bounds):
+    for start, end in pairwise(QUARTERS):
         request = window(start.astimezone(UTC), end.astimezone(UTC), "flight")
         with sql.records(source, request, Shard(index=0), con) as records:
             [(count,)] = con.sql(f"select count(*) from ({records})").fetchall()
@@ -73,15 +73,15 @@ def assert_no_connections(postgres: Postgres) -> None:
 
 
 @pytest.mark.parametrize("relation", [{"table": "flights"}, {"table": ("public", "flights")}, {"query": WINDOWED}])
-def test_monthly_windows_hold_what_the_database_counts(
+def test_quarterly_windows_hold_what_the_database_counts(
     relation: dict[str, Any], postgres: Postgres, con: duckdb.DuckDBPyConnection
 ) -> None:
     expected = postgres.run(
-        "select count(*) from flights group by date_trunc('month', time_hour at time zone 'America/New_York') order by"
+        "select count(*) from flights group by date_trunc('quarter', time_hour at time zone 'America/New_York') order by"
         " min(time_hour)",
         "flights",
     )
-    actual = counts(SqlSource(conn_id="pg", time_column=TIME, **relation), con, MONTHS)
+    actual = counts(SqlSource(conn_id="pg", time_column=TIME, **relation), con)
     assert actual == [count for (count,) in expected]
     assert sum(actual) == 336_776
 
@@ -104,8 +104,7 @@ def test_every_kind_of_time_column_gives_the_same_windows(
 ) -> None:
     query = f"select flight, at from (select flight, {expression} as at from flights) t where at >= :window_start"
     source = SqlSource(conn_id="pg", query=f"{query} and at < :window_end", time_column=TimeColumn(name="at", **kind))
-    quarters = MONTHS[::3]
-    assert counts(source, con, quarters) == counts(FLIGHTS, con, quarters)
+    assert counts(source, con) == counts(FLIGHTS, con)
 
 
 def test_a_window_open_to_either_side_reads_to_the_end(con: duckdb.DuckDBPyConnection) -> None:
@@ -219,7 +218,7 @@ def test_bounds_are_bound_and_never_written_into_the_statement(
 
 def test_the_planner_estimates_the_rows_of_a_window() -> None:
     year, day = (
-        sql.shards(FLIGHTS, window(MONTHS[0], MONTHS[0] + timedelta(days=days), "flight"))[0] for days in (365, 1)
+        sql.shards(FLIGHTS, window(QUARTERS[0], QUARTERS[0] + timedelta(days=days), "flight"))[0] for days in (365, 1)
     )
     assert (year.index, year.files, year.size) == (0, (), None)
     assert 300_000 < (year.rows or 0) < 370_000

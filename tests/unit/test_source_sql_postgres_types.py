@@ -305,6 +305,18 @@ def test_a_value_that_does_not_fit_its_declared_type_is_refused(
         staged(source, tmp_path)
 
 
+def test_text_does_not_depend_on_the_settings_of_the_database(
+    postgres: Postgres, postgres_database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for setting in ("timezone = 'Asia/Seoul'", "datestyle = 'German'", "intervalstyle = 'sql_standard'"):
+        postgres.run(f"alter database {postgres_database} set {setting}")
+    monkeypatch.setenv("AIRFLOW_CONN_PG", postgres.airflow(postgres_database))
+    at = "timestamptz '2013-01-01 23:00Z'"
+    query = f"select 1 as id, concat({at}::text, ' ', interval '1 day 2 hours', ' ', date_trunc('day', {at})) as v"
+    source = SqlSource(conn_id="pg", query=query)
+    assert staged(source, tmp_path).to_pylist() == ["2013-01-01 23:00:00+00 P1DT2H 2013-01-01 00:00:00+00"]
+
+
 def test_text_of_a_database_in_another_encoding_is_kept(
     postgres: Postgres, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -40,10 +40,11 @@ BOUND_TYPES = {
 
 SESSION = (
     "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+    "SET LOCAL TimeZone = 'UTC'",
     "SET LOCAL DateStyle = 'ISO, YMD'",
     "SET LOCAL IntervalStyle = 'iso_8601'",
 )
-"""One snapshot, nothing written, and the same text from every server for what is exported as its text."""
+"""One snapshot, nothing written, and the same days and texts whatever the server, database or role is set to."""
 
 CONNECT_SECONDS = 15
 
@@ -75,7 +76,7 @@ def estimate(source: SqlSource, request: Request, hook: PostgresHook) -> int:
         cursor.adbc_statement.set_options(**{"adbc.postgresql.use_copy": "false"})
         with _errors(source, sql):
             cursor.execute(sql)
-            (plan,) = cursor.fetchone() or ("",)
+            [(plan,)] = cursor.fetchall()
     return int(json.loads(plan)[0]["Plan"]["Plan Rows"])
 
 

@@ -42,7 +42,7 @@ class SqlSource(Part):
     query: str | None = Field(default=None, min_length=1)
     """A SELECT instead of a table; `read_query(__file__, "orders.sql")` reads it from beside the definition. It stands
     in a FROM clause, so its columns need distinct names. `:window_start` and `:window_end` are the window's bounds, in
-    the terms of `time_column`; nothing else is a parameter."""
+    the terms of `time_column`; nothing else is a parameter. The session's time zone is UTC in PostgreSQL."""
     time_column: TimeColumn | None = None
     """When a record happened; required by incremental exports. The window is applied to this column of a table; a
     query applies it itself."""

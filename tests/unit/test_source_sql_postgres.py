@@ -77,8 +77,8 @@ def test_quarterly_windows_hold_what_the_database_counts(
     relation: dict[str, Any], postgres: Postgres, con: duckdb.DuckDBPyConnection
 ) -> None:
     expected = postgres.run(
-        "select count(*) from flights group by date_trunc('quarter', time_hour at time zone 'America/New_York') order by"
-        " min(time_hour)",
+        "select count(*) from flights group by date_trunc('quarter', time_hour at time zone 'America/New_York')"
+        " order by min(time_hour)",
         "flights",
     )
     actual = counts(SqlSource(conn_id="pg", time_column=TIME, **relation), con)

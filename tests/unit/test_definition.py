@@ -1,0 +1,186 @@
+"""Definitions: refused with every problem at once, in words that say what to do; plain data otherwise."""
+
+import pytest
+
+from include.exports import (
+    Columns,
+    Cron,
+    CsvFiles,
+    Daily,
+    DatasetExport,
+    Every,
+    HashMask,
+    JsonFiles,
+    LakeSource,
+    LocalDestination,
+    ManifestFile,
+    Monthly,
+    Once,
+    ParquetFiles,
+    RedactMask,
+    Retries,
+    SqlSource,
+    TimeColumn,
+    Views,
+    Weekly,
+)
+from include.exports.errors import DefinitionError
+
+LAKE = LakeSource(path="lake", time_column=TimeColumn(name="at"))
+BASE = {
+    "name": "events",
+    "owner": "tests",
+    "source": LAKE,
+    "mode": "incremental",
+    "schedule": Daily(),
+    "files": JsonFiles(),
+    "destination": LocalDestination(path="out"),
+}
+
+
+def problems(**changes: object) -> list[tuple[str, str]]:
+    """What is wrong with an export that is right but for these fields."""
+    with pytest.raises(DefinitionError) as refused:
+        DatasetExport(**(BASE | changes))
+    return [(problem.field, problem.message) for problem in refused.value.problems]
+
+
+def test_all_problems_are_named_at_once_with_file_field_value_rule_and_remedy():
+    with pytest.raises(DefinitionError) as refused:
+        DatasetExport(
+            name="Events Daily",
+            owner="tests",
+            source=LakeSource(pth="lake", time_column=TimeColumn(nam="at")),
+            columns=Columns(select=("a",), exclude=("b",)),
+            mode="incremntal",
+            schedule=Daily(at="2:00", timezone="Asia/Soul"),
+            files=JsonFiles(compression="gzp", max_rows=0),
+            destination=LocalDestination(path="out", prefix="../up"),
+            folder="%DATE%",
+            colour="red",
+        )
+    assert str(refused.value).splitlines() == [
+        f"{__file__}: 14 problems in DatasetExport 'Events Daily'",
+        "  name: 'Events Daily' must be lower-case letters, digits and underscores, start with a letter and have at most"
+        " 100 characters; write 'events_daily'",
+        "  source.path: is required: The folder: a path (relative to the project's folder, or absolute), or an URL such"
+        " as `s3://bucket/events`.",
+        "  source.time_column.name: is required: Name of the column, exactly as the source spells it.",
+        "  source.time_column.nam: is not a known field; did you mean 'name'?",
+        "  source.pth: is not a known field; did you mean 'path'?",
+        "  columns: select and exclude cannot be combined; keep one of them",
+        "  mode: 'incremntal' is not allowed; did you mean 'incremental'?",
+        "  schedule.timezone: 'Asia/Soul' is not a time zone of the IANA database; write one such as 'UTC' or"
+        " 'Asia/Seoul'",
+        "  schedule.at: '2:00' is not a time of day; write hours and minutes such as '02:00'",
+        "  files.compression: 'gzp' is not allowed; did you mean 'gzip'?",
+        "  files.max_rows: 0: input should be greater than 0",
+        "  destination.prefix: '../up' is not a safe path: segment '..' must be letters, digits and ! - _ . * ' ( ) =,"
+        " and not '.' or '..'",
+        "  folder: %DATE% is not a macro; use one of %DATASET_ID%, %DATASET_NAME%, %DESTINATION%,"
+        " %DESTINATION_INSTANCE_ID%, %DESTINATION_INSTANCE_NAME%, %ORGANIZATION_NAME%, %SANDBOX_NAME%, %EXPORT_TIME%,"
+        " %DATETIME(YYYYMMdd)%",
+        "  colour: is not a known field; did you mean 'columns'?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "message"),
+    [
+        ({"schedule": Once(at="2024-01-01")}, "schedule", "'once' has no windows"),
+        ({"source": LakeSource(path="lake")}, "source.time_column", "is required by mode 'incremental'"),
+        ({"folder": "%DATASET_NAME%"}, "folder", "is the same folder for several windows (no day, month, year)"),
+        ({"folder": "%DATETIME(YYYYMM)%"}, "folder", "(no day)"),
+        (
+            {"folder": "%DATETIME(YYYYMMdd)%", "schedule": Every(hours=3)},
+            "folder",
+            "(no hour); add %EXPORT_TIME% or a finer %DATETIME(...)%",
+        ),
+        ({"manifest": ManifestFile(folder="manifests")}, "manifest.folder", "is the same folder for several windows"),
+        ({"folder": "%ORGANIZATION_NAME%/%EXPORT_TIME%"}, "organization", "is required by %ORGANIZATION_NAME%"),
+        ({"source": SqlSource(conn_id="db", table="t", time_column=TimeColumn(name="at"))}, "order_by", "is required"),
+        (
+            {
+                "source": SqlSource(conn_id="db", query="select 1 as id", time_column=TimeColumn(name="at")),
+                "order_by": ("id",),
+            },
+            "source.query",
+            "does not use :window_start and :window_end",
+        ),
+        ({"filter": "a = 1); drop table t"}, "filter", "balance its parentheses"),
+        ({"filter": "a = 1 -- and b"}, "filter", "must not contain comments"),
+        ({"columns": Columns(select=())}, "columns", "select is empty"),
+        ({"columns": Columns(exclude=("a",), mask={"a": RedactMask()})}, "columns", "mask names 'a', which is not"),
+        ({"columns": Columns(select=("a", "b"), rename={"a": "B"})}, "columns", "would be delivered as 'B' and 'b'"),
+        ({"columns": Columns(rename={"a": "x", "b": "x"})}, "columns", "would be delivered as 'x' and 'x'"),
+        ({"columns": Columns(cast={"a": "DECIMALS(3)"})}, "columns", "'DECIMALS(3)' is not a DuckDB type"),
+        ({"columns": Columns(cast={"a": "HUGEINT"})}, "columns", "cast it to DECIMAL(38,0)"),
+        ({"schedule": Daily(start="2024-01-02", end="2024-01-02")}, "schedule", "must be before end"),
+        ({"schedule": Every()}, "schedule", "every needs either minutes or hours"),
+        ({"schedule": Every(hours=9)}, "schedule.hours", "9 is not allowed; use one of 1, 2, 3, 4, 6, 8, 12"),
+        ({"schedule": Cron(expression="0 0 * *")}, "schedule.expression", "'0 0 * *' is not a cron expression"),
+        ({"schedule": Monthly(on=31)}, "schedule.on", "less than or equal to 28"),
+        ({"dataset_id": "a/b"}, "dataset_id", "should match pattern"),
+        ({"sandbox": "a/b"}, "sandbox", "'a/b' must be letters, digits"),
+        ({"manifest": ManifestFile(name="../m.json")}, "manifest.name", "'../m.json' must be letters, digits"),
+        ({"files": CsvFiles(delimiter='"')}, "files.quote", "is also the delimiter"),
+        ({"files": ParquetFiles(compression="lz4")}, "files.compression", "'lz4' is not allowed"),
+    ],
+)
+def test_what_cannot_work_is_refused_when_it_is_declared(changes, field, message):
+    (found,) = problems(**changes)
+    assert found[0] == field
+    assert message in found[1]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"schedule": Weekly(on="sunday", at="23:59", timezone="Asia/Seoul", start="2024-01-01", end="2025-01-01")},
+        {
+            "source": SqlSource(conn_id="db", table=("s", "t.x"), types={"a": "DECIMAL(38,9)"}),
+            "order_by": ("id desc",),
+            "mode": "full",
+            "schedule": Once(at="2024-01-01T00:00:00+09:00"),
+            "folder": "latest",
+        },
+        {
+            "columns": Columns(
+                exclude=("x",),
+                rename={"a": "b"},
+                cast={"a": "BIGINT"},
+                mask={"a": HashMask(conn_id="k"), "c": RedactMask(text="-")},
+            ),
+            "filter": "a > 1",
+            "files": CsvFiles(delimiter=";", null_marker="\\N", formula_guard=True, max_bytes=10_000_000),
+            "manifest": ManifestFile(folder="m/%EXPORT_TIME%", views=Views(adobe=True, success="_DONE")),
+            "retries": Retries(count=1),
+            "on_empty": "skip",
+            "tags": ("a", "b"),
+        },
+    ],
+)
+def test_a_definition_goes_to_json_and_back_without_loss(changes):
+    export = DatasetExport(**(BASE | changes))
+    again = DatasetExport.load(export.model_dump_json(), "memory")
+    assert again == export
+    assert again.fingerprint == export.fingerprint
+
+
+def test_a_json_document_is_refused_in_the_same_words():
+    with pytest.raises(DefinitionError, match=r"^upload.json: 7 problems in DatasetExport\n  name: is required"):
+        DatasetExport.load("{}", "upload.json")
+
+
+def test_a_definition_cannot_be_changed():
+    with pytest.raises(ValueError, match="frozen"):
+        DatasetExport(**BASE).name = "other"
+
+
+def test_the_fingerprint_changes_with_every_field():
+    prints = {
+        DatasetExport(**(BASE | changes)).fingerprint
+        for changes in ({}, {"owner": "x"}, {"description": "x"}, {"files": JsonFiles(as_string=True)})
+    }
+    assert len(prints) == 4

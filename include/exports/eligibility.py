@@ -11,6 +11,7 @@ from include.exports import contract, formats, sources
 from include.exports.columns import HashMask, unique
 from include.exports.errors import NotEligible
 from include.exports.sources import Column, Request, Shard
+from include.exports.sources.sql import SqlSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,7 +29,8 @@ TIME_TYPES = {
     "epoch_seconds": ("INTEGER", "BIGINT", "UINTEGER", "UBIGINT", "DOUBLE"),
     "epoch_milliseconds": ("BIGINT", "UBIGINT", "DOUBLE"),
 }
-"""Column types that each kind of time column can have. Another one would be compared after a silent conversion."""
+"""Column types that each kind of time column can have. Another one would be compared after a silent conversion. What an
+SQL source declares in `types` is how it is read; the database compares the column as it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +107,9 @@ def _reasons(export: DatasetExport, available: Sequence[Column]) -> Iterator[str
         yield f"{field}: the source has no column {name!r}; {hint}"
     if unknown:
         return
-    if (time := export.source.time_column) and str(types[time.name]) not in TIME_TYPES[time.kind]:
+    time = export.source.time_column
+    read_as_declared = isinstance(export.source, SqlSource) and time and time.name in export.source.types
+    if time and not read_as_declared and str(types[time.name]) not in TIME_TYPES[time.kind]:
         yield (
             f"source.time_column: {time.name!r} is {types[time.name]}, not of kind {time.kind!r} "
             f"({' or '.join(TIME_TYPES[time.kind])}); correct the kind"

@@ -1,0 +1,126 @@
+"""Exports run through their real DAGs: what Airflow makes of each ending."""
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+RIG = Path(__file__).parents[1] / "rigs" / "dag_runs.py"
+DAG = '''"""An export of the tests."""
+from include.exports import *
+airflow_dag(
+    DatasetExport(
+        name="{name}", owner="tests", mode="incremental", schedule=Daily(), retries=Retries(count=2),
+        source={source}, files=JsonFiles(), destination=LocalDestination(path="{root}/out"), {more}
+    ),
+    doc=__doc__,
+)
+'''
+LAKE = 'LakeSource(path="{path}", time_column=TimeColumn(name="at"), shard_bytes=1)'
+DATABASE = 'SqlSource(conn_id="gone", table="t", time_column=TimeColumn(name="at"))'
+SUCCESS, FAILED, SKIPPED, UPSTREAM = "success", "failed", "skipped", "upstream_failed"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="module")
+def ended(root) -> dict[str, dict]:
+    """How each of these exports ended, by its name."""
+    lake, dags = root / "lake", root / "dags"
+    lake.mkdir()
+    dags.mkdir()
+    day = datetime(2024, 5, 1, tzinfo=UTC)
+    for name in ("a", "b"):
+        at = pa.array([day + timedelta(seconds=i) for i in range(100)], pa.timestamp("us", "UTC"))
+        pq.write_table(pa.table({"id": list(range(100)), "at": at}), lake / f"{name}.parquet")
+    for name, values in {
+        "delivers": {},
+        "has_nothing": {"more": 'filter="id < 0", on_empty="skip"'},
+        "is_refused": {"source": LAKE.format(path=root / "nothing")},
+        "is_interrupted": {"source": DATABASE, "more": 'order_by=("id",)'},
+    }.items():
+        text = DAG.format(**({"name": name, "root": root, "source": LAKE.format(path=lake), "more": ""} | values))
+        (dags / f"{name}.py").write_text(text)
+    finished = subprocess.run(
+        [sys.executable, str(RIG), str(root / "home"), str(dags), "2024-05-01T00:00:00+00:00", "2024-05-02T00:00:00+00:00"],
+        capture_output=True, text=True, check=False, env=os.environ | {"AIRFLOW_CONN_GONE": "postgres://u:p@127.0.0.1:1/db"},
+    )  # fmt: skip
+    assert finished.returncode == 0, finished.stderr[-5000:]
+    (root / "log").write_text(finished.stderr)
+    return {document["name"]: document for document in map(json.loads, finished.stdout.splitlines())}
+
+
+def test_an_export_runs_one_shard_beside_the_other_and_publishes_once(ended):
+    assert ended["delivers"]["state"] == SUCCESS
+    assert ended["delivers"]["tasks"] == {
+        "publish_manifest[-1]": [SUCCESS, 1],
+        "shard.deliver_files[0]": [SUCCESS, 1],
+        "shard.deliver_files[1]": [SUCCESS, 1],
+        "shard.extract_records[0]": [SUCCESS, 1],
+        "shard.extract_records[1]": [SUCCESS, 1],
+        "shard.serialize_files[0]": [SUCCESS, 1],
+        "shard.serialize_files[1]": [SUCCESS, 1],
+        "validate_eligibility[-1]": [SUCCESS, 1],
+    }
+
+
+def test_the_asset_event_says_what_was_published(ended, root):
+    manifest = root / "out/delivers/exportTime=202405020000/_manifest.json"
+    document = json.loads(manifest.read_bytes())
+    published = {
+        "manifest": f"file://{manifest}",
+        "generation": 1,
+        "changed": True,
+        "rows": 200,
+        "files": 2,
+        "bytes": document["meta"]["content_length"],
+    }
+    assert document["meta"]["record_count"] == 200
+    assert ended["delivers"]["published"] == published
+    assert ended["delivers"]["events"] == [
+        published | {"window": "[2024-05-01T00:00:00+00:00, 2024-05-02T00:00:00+00:00)"}
+    ]
+
+
+def test_an_empty_window_that_is_to_be_skipped_skips_and_emits_nothing(ended, root):
+    run = ended["has_nothing"]
+    assert run["tasks"]["publish_manifest[-1]"] == [SKIPPED, 1]
+    assert (run["published"], run["events"]) == (None, [])
+    assert not (root / "out/has_nothing").exists()
+
+
+def test_a_refusal_fails_at_once_and_is_not_tried_again(ended, root):
+    run = ended["is_refused"]
+    assert run["state"] == FAILED
+    assert run["tasks"]["validate_eligibility[-1]"] == [FAILED, 1]
+    assert run["tasks"]["publish_manifest[-1]"] == [UPSTREAM, 0]
+    assert f"NotEligible: {root}/nothing does not exist; check source.path" in (root / "log").read_text()
+
+
+def test_an_interruption_is_tried_again_as_often_as_declared(ended):
+    run = ended["is_interrupted"]
+    assert run["state"] == FAILED
+    assert run["tasks"]["validate_eligibility[-1]"] == [FAILED, 3]
+
+
+def test_the_log_says_what_was_decided_and_how_far_it_came(ended, root):
+    assert ended["delivers"]["state"] == SUCCESS
+    log = (root / "log").read_text()
+    for line in (
+        "delivers: [2024-05-01T00:00:00+00:00, 2024-05-02T00:00:00+00:00) into delivers/exportTime=202405020000",
+        "2 columns, 2 shard(s), 2 file(s) to read",
+        'select "id", "at"',
+        "serialized 100 rows",
+        "delivered 100 rows",
+        f"published file://{root}/out/delivers/exportTime=202405020000/_manifest.json: generation 1",
+    ):
+        assert line in log

@@ -26,10 +26,10 @@ def prepare(home: Path = PROJECT / ".airflow", dotenv: Path = PROJECT / ".env") 
         return
     home.mkdir(parents=True, exist_ok=True)
     if not dotenv.exists():
-        _write_secret(dotenv, _filled((PROJECT / ".env.example").read_text()))
+        write_secret(dotenv, _filled((PROJECT / ".env.example").read_text()))
     signing_key = home / "jwt_secret"
     if not signing_key.exists():
-        _write_secret(signing_key, secrets.token_hex(32))
+        write_secret(signing_key, secrets.token_hex(32))
     values = {
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__API__HOST": "127.0.0.1",
@@ -50,7 +50,7 @@ def _filled(example: str) -> str:
     return first + "".join(secrets.token_hex(32) + text for text in rest)
 
 
-def _write_secret(path: Path, text: str) -> None:
+def write_secret(path: Path, text: str) -> None:
     """Write `path` whole and for its owner alone, however this process ends."""
     partial = path.with_name(f"{path.name}.partial")
     partial.unlink(missing_ok=True)

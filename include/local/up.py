@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import socket
 import sys
 import time
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.error import HTTPError
 
 from rich.console import Console
 
@@ -28,6 +30,9 @@ COMPONENTS: dict[str, tuple[str, ...]] = {
     "scheduler": ("--skip-serve-logs",),
 }
 FIRST_PORT = 8080
+USER = "admin"
+PASSWORDS = "simple_auth_manager_passwords.json.generated"
+"""Where Airflow looks for passwords, in its home. It would make the file itself, but readable for everybody."""
 PATIENCE_SECONDS = 180.0
 """What Airflow gets to become healthy and to read the DAGs. The first start also compiles all that it imports."""
 
@@ -42,6 +47,8 @@ def main() -> None:
         console.print(f"Airflow runs already at {address.read_text()}, {_login(home)}; make down stops it")
         return
     lake.build()
+    if not (home / PASSWORDS).exists():
+        environment.write_secret(home / PASSWORDS, json.dumps({USER: secrets.token_urlsafe(12)}))
     with output_to(logs / "database.log"):
         database.initialize()
     port = next(port for port in count(FIRST_PORT) if _free(port))
@@ -50,8 +57,7 @@ def main() -> None:
     airflow = Rest(address.read_text())
     try:
         started = _start(record, port, logs)
-        _until(airflow.healthy, started)
-        airflow.log_in("admin", _password(home))
+        _until(lambda: _lets_in(airflow, home), started)
         _until(lambda: _read(airflow), started)
     except TimeoutError as error:
         processes.stop(record)
@@ -90,6 +96,17 @@ def _until(condition: Callable[[], bool], started: dict[Path, Popen[bytes]]) -> 
         time.sleep(0.5)
 
 
+def _lets_in(airflow: Rest, home: Path) -> bool:
+    """Whether it is healthy and ours: another Airflow may have taken the port first, and does not know the password."""
+    if not airflow.healthy():
+        return False
+    try:
+        airflow.log_in(USER, _password(home))
+    except HTTPError:
+        return False
+    return True
+
+
 def _read(airflow: Rest) -> bool:
     """Whether every file of the DAGs folder has been read, with or without success."""
     folder = Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
@@ -106,12 +123,11 @@ def _free(port: int) -> bool:
 
 
 def _password(home: Path) -> str:
-    """What the API server made for the only user, when it started first."""
-    return str(json.loads((home / "simple_auth_manager_passwords.json.generated").read_text())["admin"])
+    return str(json.loads((home / PASSWORDS).read_text())[USER])
 
 
 def _login(home: Path) -> str:
-    return f"user admin, password {_password(home)}"
+    return f"user {USER}, password {_password(home)}"
 
 
 if __name__ == "__main__":

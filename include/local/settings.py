@@ -121,8 +121,10 @@ class Settings(Model):
 
 
 def read(path: Path) -> Airflow:
-    """What the file declares. Raises `DefinitionError` with all its problems."""
+    """What the file declares. Raises `DefinitionError` with all its problems, `yaml.YAMLError` when it is no YAML."""
+    with path.open() as stream:  # not its text: so that an error in the YAML names the file
+        document = yaml.safe_load(stream)
     try:
-        return Settings.model_validate(yaml.safe_load(path.read_text())).airflow
+        return Settings.model_validate(document).airflow
     except ValidationError as error:
         raise definition_error(Settings, str(path), {}, error) from None

@@ -15,8 +15,9 @@ from include.local import processes
 def started(folder: Path, code: str) -> tuple[Path, subprocess.Popen[bytes]]:
     record, log = folder / "processes.json", folder / "log"
     process = processes.start(record, [sys.executable, "-c", code], log)
+    deadline = time.monotonic() + 30
     while "ready" not in log.read_text():
-        assert process.poll() is None
+        assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.01)
     return record, process
 

@@ -3,6 +3,7 @@
 problems        which columns have a type that cannot be kept, before anything is read
 staged          a column as it is put into Parquet
 json_text       a column as JSON
+json_object     the values of a record as a JSON object
 csv_text        a column as the text of a CSV field
 refusals        turns a value that the SQL of these refuses into `SourceRefused`
 markdown        the contract as a table, with an example of each type
@@ -12,7 +13,7 @@ from include.exports.contract.kinds import is_number, is_plain, json_problems, k
 from include.exports.contract.refusal import refusal, refusals
 from include.exports.contract.staged import staged
 from include.exports.contract.table import markdown
-from include.exports.contract.text import NonFinite, Policy, csv_text, json_text
+from include.exports.contract.text import NonFinite, Policy, csv_text, json_object, json_text
 
 __all__ = [
     "NonFinite",
@@ -20,6 +21,7 @@ __all__ = [
     "csv_text",
     "is_number",
     "is_plain",
+    "json_object",
     "json_problems",
     "json_text",
     "kind",

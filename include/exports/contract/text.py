@@ -22,6 +22,8 @@ from include.exports.contract.refusal import refusal
 from include.exports.engine import identifier, literal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from duckdb.sqltypes import DuckDBPyType
 
     from include.exports.sources import Column
@@ -44,6 +46,15 @@ def json_text(column: Column, policy: Policy) -> str:
     return f"coalesce({_json(identifier(column.name), column.type, column.name, policy)}, 'null')"
 
 
+def json_object(values: Mapping[str, str], end: str = "") -> str:
+    """SQL of a JSON object, from SQL of the JSON of its values by name, followed by the text `end`."""
+    parts, before = [], "{"
+    for name, value in values.items():  # every argument of concat costs time for every row, also a constant one
+        parts += [literal(f"{before}{json.dumps(name, ensure_ascii=False)}:"), value]
+        before = ","
+    return f"concat({', '.join(parts)}, {literal('}' + end)})"
+
+
 def csv_text(column: Column, policy: Policy) -> str:
     """SQL of the column as text without quotes, nested values as JSON; NULL for NULL."""
     make = _json if kind(column.type) == "json" or children(column.type) else _text
@@ -57,14 +68,12 @@ def _json(x: str, type_: DuckDBPyType, where: str, policy: Policy) -> str:
         return _text(x, type_, where, policy)
     if every(type_, lambda part: _is_native(part, policy)):
         return f"to_json({x})::varchar"
-    if kind(type_) in FLOATS:
-        return _float(x, where, policy, quote='"')
     if kind(type_) == "json":
         # to_json would round its long numbers. A line break can only be space between tokens.
         return checked_json(x, where, f"replace(replace({x}::varchar, chr(10), ' '), chr(13), ' ')")
     if children(type_):
         return _nested(x, type_, where, policy)
-    return f"""'"' || {_text(x, type_, where, policy)} || '"'"""
+    return _text(x, type_, where, policy, quote='"')
 
 
 def _is_native(type_: DuckDBPyType, policy: Policy) -> bool:
@@ -85,12 +94,8 @@ def _nested(x: str, type_: DuckDBPyType, where: str, policy: Policy) -> str:
         return f"coalesce({_json(value, parts[name], inner(where, type_, name), policy)}, 'null')"
 
     if kind(type_) == "struct":
-        members = ", ',', ".join(
-            f"{literal(json.dumps(name, ensure_ascii=False) + ':')}, "
-            + part(name, f"struct_extract({x}, {literal(name)})")
-            for name in parts
-        )
-        return f"case when {x} is not null then concat('{{', {members}, '}}') end"
+        values = {name: part(name, f"struct_extract({x}, {literal(name)})") for name in parts}
+        return f"case when {x} is not null then {json_object(values)} end"
     if kind(type_) == "map":
         value = part("value", "struct_extract(e, 'value')")
         member = f"concat(to_json(struct_extract(e, 'key')), ':', {value})"
@@ -98,9 +103,16 @@ def _nested(x: str, type_: DuckDBPyType, where: str, policy: Policy) -> str:
     return f"'[' || array_to_string(list_transform({x}, lambda e: {part('child', 'e')}), ',') || ']'"
 
 
-def _text(x: str, type_: DuckDBPyType, where: str, policy: Policy) -> str:
-    """The value as text, which needs no escapes in JSON unless it is a VARCHAR or an ENUM; NULL for NULL."""
+def _text(x: str, type_: DuckDBPyType, where: str, policy: Policy, *, quote: str = "") -> str:
+    """The value as text, which needs no escapes in JSON unless it is a VARCHAR or an ENUM; NULL for NULL.
+
+    `quote` goes around it, but not around a finite number of a floating type.
+    """
     name, text = kind(type_), f"{x}::varchar"
+    if name in FLOATS:
+        return _float(x, where, policy, quote)
+    if name in MOMENTS:
+        return _moment(x, name, where, policy, quote)
     if name == "decimal":
         sizes = dict(type_.children)
         # DuckDB writes DECIMAL(2,2) without the zero before the point, which JSON requires.
@@ -109,17 +121,13 @@ def _text(x: str, type_: DuckDBPyType, where: str, policy: Policy) -> str:
         text = f"base64({x})"
     elif name == "interval":
         text = duration(x)
-    elif name in FLOATS:
-        text = _float(x, where, policy, quote="")
     elif name in TIMES:
         digits = 9 if name == "time_ns" else 6
         text = f"rpad({text} || case when length({text}) = 8 then '.' else '' end, {9 + digits}, '0')"
-    elif name in MOMENTS:
-        text = _moment(x, name, where, policy)
-    return text
+    return f"{literal(quote)} || {text} || {literal(quote)}" if quote else text
 
 
-def _float(x: str, where: str, policy: Policy, *, quote: str) -> str:
+def _float(x: str, where: str, policy: Policy, quote: str) -> str:
     match policy.non_finite:
         case "null":
             other = "null"
@@ -132,33 +140,40 @@ def _float(x: str, where: str, policy: Policy, *, quote: str) -> str:
     return f"case when isfinite({x}) then {x}::varchar else {other} end"
 
 
-def _moment(x: str, name: str, where: str, policy: Policy) -> str:
+def _moment(x: str, name: str, where: str, policy: Policy, quote: str) -> str:
     """RFC 3339, which has the years 0001 to 9999; UTC where the type has a zone."""
     match policy.non_finite:
         case "null":
             infinite = "null"
         case "string":
-            infinite = f"case when {x} = 'infinity' then 'Infinity' else '-Infinity' end"
+            infinity, negative = (literal(f"{quote}{text}{quote}") for text in ("Infinity", "-Infinity"))
+            infinite = f"case when {x} = 'infinity' then {infinity} else {negative} end"
         case "fail":
             infinite = refusal(where, x, "is not a date that RFC 3339 has; declare non_finite='null' or 'string'")
-    utc = " || 'Z'"  # not in the format: in DuckDB 2.0, text after %n overwrites its last digits
+    zone = ""
     begin, end = "0001-01-01 00:00:00", "9999-12-31 23:59:59.999999"
+    finite = f"{x} not in ('infinity', '-infinity')"  # enough for nanoseconds, which reach from 1677 to 2262
     match name:
         case "date":
             text, inside = f"{x}::varchar", f"{x} between '0001-01-01' and '9999-12-31'"
         case "timestamp with time zone":
-            text = _rfc3339(f"make_timestamp(epoch_us({x}))", "%f") + utc
+            text, zone = _rfc3339(f"make_timestamp(epoch_us({x}))", "%f"), "Z"
             inside = f"{x} between '{begin}+00' and '{end}+00'"
         case "timestamptz_ns":
-            text, inside = _rfc3339(f"make_timestamp_ns(epoch_ns({x}))", "%n") + utc, "true"
+            text, zone = _rfc3339(f"make_timestamp_ns(epoch_ns({x}))", "%n"), "Z"
+            inside = finite
         case "timestamp_ns":
-            text, inside = _rfc3339(x, "%n"), "true"  # 64 bits of nanoseconds reach from 1677 to 2262
+            text, inside = _rfc3339(x, "%n"), finite
         case _:
             text, inside = _rfc3339(f"{x}::timestamp", "%f"), f"{x}::timestamp between '{begin}' and '{end}'"
+    if quote or zone:
+        # Not in strftime's format: in DuckDB 2.0, text after %n overwrites its last digits.
+        text = f"concat({literal(quote)}, {text}, {literal(zone + quote)})"
     outside = refusal(where, x, "is outside the years 0001 to 9999 of RFC 3339; cast the column to VARCHAR")
+    # What almost all values are comes first: later conditions are only looked at for the rows that are left.
     return (
-        f"case when {x} is null then null when {x} in ('infinity', '-infinity') then {infinite}"
-        f" when {inside} then {text} else {outside} end"
+        f"case when {inside} then {text} when {x} is null then null"
+        f" when {x} in ('infinity', '-infinity') then {infinite} else {outside} end"
     )
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Literal
 
-from include.exports.contract import Policy, json_problems, json_text
-from include.exports.engine import literal
+from include.exports.contract import Policy, json_object, json_problems, json_text
 from include.exports.formats.text import TextFiles, columns, write_lines
 
 if TYPE_CHECKING:
@@ -46,10 +44,6 @@ def write(files: JsonFiles, con: duckdb.DuckDBPyConnection, query: str, path: Pa
     Raises `SourceRefused` for a value that JSON cannot keep; then nothing is left at `path`.
     """
     policy = Policy(non_finite=files.non_finite, as_string=files.as_string)
-    members = [
-        f"{literal(json.dumps(column.name, ensure_ascii=False) + ':')}, {json_text(column, policy)}"
-        for column in columns(con, query)
-    ]
-    record = ", ',', ".join(members)
-    lines = f"select concat('{{', {record}, '}}', chr(10)) from ({query})"
-    return write_lines(con, lines, path, progress, compression=files.compression)
+    values = {column.name: json_text(column, policy) for column in columns(con, query)}
+    line = json_object(values, end="\n")
+    return write_lines(con, f"select {line} from ({query})", path, progress, compression=files.compression)

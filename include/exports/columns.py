@@ -6,7 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from include.exports.model import Part
+from include.exports.errors import Problem
+from include.exports.model import Part, Problems
 
 
 class HashMask(Part):
@@ -61,22 +62,23 @@ class Columns(Part):
     @model_validator(mode="after")
     def _castable(self) -> Self:
         """A type that no format can keep is refused here, not after the records have been read."""
-        if self.cast:
-            import duckdb
-
-            from include.exports.contract import problems
-            from include.exports.sources import Column
-
-            for name, text in self.cast.items():
-                try:
-                    column = Column(name=name, type=duckdb.sqltype(text))
-                except duckdb.Error:
-                    raise ValueError(
-                        f"cast of {name!r}: {text!r} is not a DuckDB type; write one such as 'DECIMAL(38,9)'"
-                    ) from None
-                for problem in problems([column]):
-                    raise ValueError(f"cast of {name!r} to {text!r}: {problem.message}")
+        found = [Problem("cast", problem) for name, to in self.cast.items() if (problem := _cast_problem(name, to))]
+        if found:
+            raise Problems(found)
         return self
+
+
+def _cast_problem(name: str, to: str) -> str | None:
+    import duckdb
+
+    from include.exports.contract import problems
+    from include.exports.sources import Column
+
+    try:
+        column = Column(name=name, type=duckdb.sqltype(to))
+    except duckdb.Error:
+        return f"{name!r} to {to!r}, which is not a DuckDB type; write one such as 'DECIMAL(38,9)'"
+    return next((f"{name!r} to {to!r}: {problem.message}" for problem in problems([column])), None)
 
 
 def unique(names: list[str]) -> None:

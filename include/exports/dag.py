@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from airflow.sdk import (
     DAG,
     Asset,
-    CronDataIntervalTimetable,
     Param,
     get_current_context,
     task,
@@ -24,14 +23,13 @@ from airflow.sdk import (
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include.exports.errors import ExportError, NotEligible, NothingToExport
-from include.exports.schedules import Once
-from include.exports.window import last_start, window
+from include.exports.timetable import timetable
+from include.exports.window import window
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from include.exports.definition import DatasetExport
-    from include.exports.schedules import Schedule
     from include.exports.stages import Stages
 
 P = ParamSpec("P")
@@ -56,7 +54,7 @@ PARAMS = {
         type=["null", "string"],
         format="date-time",
         title="Window end",
-        description="Export the records before this instant. Full exports have no window and ignore both.",
+        description="Export the records before this instant. For a full export it is the time that names the folder.",
     ),
     "resend": Param(
         False,
@@ -72,10 +70,7 @@ def build(export: DatasetExport, doc: str | None) -> DAG:
     published = Asset(name=export.name, group="exports")
     with DAG(
         dag_id=export.name,
-        schedule=_timetable(export.schedule),
-        start_date=export.schedule.starts,
-        end_date=last_start(export.schedule),
-        catchup=export.schedule.starts is not None,  # a declared start means that windows since then are wanted
+        schedule=timetable(export.schedule),  # start and end too, which the DAG must not have
         description=export.description,
         doc_md=doc,
         tags=[*export.tags, "export", export.mode, export.destination.type],
@@ -129,13 +124,6 @@ def build(export: DatasetExport, doc: str | None) -> DAG:
 
         publish_manifest(shard.expand(index=validate_eligibility()))
     return dag
-
-
-def _timetable(schedule: Schedule) -> CronDataIntervalTimetable | str:
-    """Airflow's words for a schedule. A bare cron expression would give each run an empty interval."""
-    if isinstance(schedule, Once):
-        return "@once"
-    return CronDataIntervalTimetable(schedule.cron, timezone=schedule.timezone)
 
 
 def _stages(export: DatasetExport) -> Stages:

@@ -56,18 +56,19 @@ def extract(plan: Plan, eligible: Eligible, shard: Shard, staging: Staging) -> S
     export, stage = plan.export, f"extract-{shard.index:05d}"
     source = sources.module(export.source)
     said = source.statement(export.source, eligible.request, shard)
-    log.info("reading shard %d of %s\n%s\nparameters: %s", shard.index, export.name, said.sql, said.parameters)
+    bound = ", ".join(f"{name} = {value}" for name, value in said.parameters.items())
+    log.info("reading shard %d of %s\n%s\nparameters: %s", shard.index, export.name, said.sql, bound or "none")
     files = export.files if isinstance(export.files, ParquetFiles) else ParquetFiles(compression="snappy")
+    progress = Progress(log, "extracted")
     with staging.scratch(stage) as scratch, connect() as con:
         con.execute(f"set temp_directory = {literal(str(scratch / 'spill'))}")
         _set_keys(export.columns, con)
         with source.records(export.source, eligible.request, shard, con) as records:
-            written = parquet.write(
-                files, con, _select(plan, eligible, records), scratch / "staged", Progress(log, "extracted")
-            )
+            written = parquet.write(files, con, _select(plan, eligible, records), scratch / "staged", progress)
         if written.rows != (staged := _footer_rows(scratch / "staged")):
             raise VerificationError(f"shard {shard.index}: {written.rows} rows were read but {staged} staged")
         staging.add(stage, scratch / "staged", written.sha256)
+    progress.done()
     return StagedFile(
         run=staging.run,
         stage=stage,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
@@ -56,6 +56,11 @@ class Repeated(Part):
     def ends(self) -> datetime | None:
         """`end` as an instant, in UTC."""
         return _instant(self.end, self.timezone) if self.end else None
+
+    @property
+    def last_start(self) -> datetime | None:
+        """The last instant at which a window may begin, in UTC: `ends` is the first at which none may."""
+        return self.ends - timedelta(microseconds=1) if self.ends else None
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from include.exports.errors import NotEligible
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from airflow.timetables.base import DataInterval
-    from airflow.timetables.interval import CronDataIntervalTimetable
+    from pendulum import DateTime
 
     from include.exports.definition import DatasetExport
     from include.exports.schedules import Repeated
@@ -61,55 +61,46 @@ def window(export: DatasetExport, start: datetime | None, end: datetime | None, 
 
 
 def intervals(schedule: Repeated) -> Iterator[tuple[datetime, datetime]]:
-    """The data intervals of a schedule from its start, in UTC; none when it has no start, endless when it has no end.
+    """The data intervals that the scheduler runs, in UTC: none without a start, endless without an end.
 
     Adjacent intervals share their border, so windows tile, also across DST changes.
     """
     if schedule.starts:
-        yield from _after(None, schedule.starts, last_start(schedule), schedule)
+        yield from _after(None, schedule, asked_since=None)
 
 
 def interval_at(schedule: Repeated, instant: datetime) -> tuple[datetime, datetime]:
     """The data interval of a schedule that contains `instant`, in UTC, whether or not it is between start and end."""
     from pendulum import instance
 
-    before = _timetable(schedule).infer_manual_data_interval(run_after=instance(instant))
-    return next(_after(before, None, None, schedule))
+    from include.exports.timetable import repeated
+
+    before = repeated(schedule).infer_manual_data_interval(run_after=instance(instant))
+    return next(_after(before, schedule, asked_since=before.start))
 
 
 def latest_interval(schedule: Repeated, now: datetime) -> tuple[datetime, datetime]:
     """The last data interval of a schedule that is complete at `now`, and not past the schedule's end."""
     from pendulum import instance
 
+    from include.exports.timetable import repeated
+
     until = min(moment for moment in (now, schedule.ends) if moment)
-    interval = _timetable(schedule).infer_manual_data_interval(run_after=instance(until))
+    interval = repeated(schedule).infer_manual_data_interval(run_after=instance(until))
     return interval.start.astimezone(UTC), interval.end.astimezone(UTC)
 
 
-def last_start(schedule: Once | Repeated) -> datetime | None:
-    """The last instant at which a window may begin: Airflow's `end_date`, which is inclusive where `end` is not."""
-    return schedule.ends - timedelta(microseconds=1) if schedule.ends else None
-
-
 def _after(
-    previous: DataInterval | None, earliest: datetime | None, latest: datetime | None, schedule: Repeated
+    previous: DataInterval | None, schedule: Repeated, *, asked_since: DateTime | None
 ) -> Iterator[tuple[datetime, datetime]]:
-    """The intervals that Airflow's scheduler would run after `previous`, all of them."""
+    """The intervals after `previous`: those of the scheduler, or all, as a backfill asks for since some instant."""
     from airflow.timetables.base import TimeRestriction
-    from pendulum import instance
 
-    timetable = _timetable(schedule)
-    restriction = TimeRestriction(
-        instance(earliest) if earliest else None, instance(latest) if latest else None, catchup=True
-    )
+    from include.exports.timetable import repeated
+
+    timetable, restriction = repeated(schedule), TimeRestriction(asked_since, None, catchup=True)
     while info := timetable.next_dagrun_info(last_automated_data_interval=previous, restriction=restriction):
         previous = info.data_interval
         if previous is None:  # only timetables of partitions have runs without one
             return
         yield previous.start.astimezone(UTC), previous.end.astimezone(UTC)
-
-
-def _timetable(schedule: Repeated) -> CronDataIntervalTimetable:
-    from airflow.timetables.interval import CronDataIntervalTimetable
-
-    return CronDataIntervalTimetable(schedule.cron, timezone=schedule.timezone)

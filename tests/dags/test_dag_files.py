@@ -78,6 +78,37 @@ print("parsed")
     assert done.stdout.splitlines()[-1] == "parsed"
 
 
+def test_a_manual_run_outside_of_the_schedule_has_all_its_tasks():
+    """Airflow makes no task that begins after or ends before the run's logical date, and calls that run a success."""
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    dags = DagBag(dag_folder=str(PROJECT / "dags")).dags
+    for dag in dags.values():
+        read = DagSerialization.from_dict(DagSerialization.to_dict(dag))
+        assert {(task.start_date, task.end_date) for task in read.tasks} == {(None, None)}
+
+
+def test_the_scheduler_runs_the_windows_between_start_and_end_and_no_others():
+    """Asked as the scheduler asks, of the DAG as it is stored."""
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    dags = DagBag(dag_folder=str(PROJECT / "dags")).dags
+    daily, once = (
+        DagSerialization.from_dict(DagSerialization.to_dict(dags[name]))
+        for name in ("impressions_daily", "impressions_full")
+    )
+    windows, info = [], None
+    while info := daily.next_dagrun_info(last_automated_run_info=info):
+        windows.append(f"{info.data_interval.start:%Y-%m-%d}..{info.data_interval.end:%Y-%m-%d}")
+    assert windows == [f"2019-11-{day}..2019-11-{day + 1}" for day in range(24, 30)] + ["2019-11-30..2019-12-01"]
+    assert daily.timetable.summary == "0 0 * * * UTC"
+    first = once.next_dagrun_info(last_automated_run_info=None)
+    assert f"{first.run_after:%Y-%m-%d}" == "2019-12-01"
+    assert once.next_dagrun_info(last_automated_run_info=first) is None
+
+
 def test_a_dag_is_the_same_whenever_and_wherever_its_file_is_parsed():
     """Airflow makes a new version of a DAG that differs from one parse to the next."""
     script = """

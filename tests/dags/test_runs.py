@@ -51,7 +51,7 @@ def ended(root) -> dict[str, dict]:
         text = DAG.format(**({"name": name, "root": root, "source": LAKE.format(path=lake), "more": ""} | values))
         (dags / f"{name}.py").write_text(text)
     finished = subprocess.run(
-        [sys.executable, str(RIG), str(root / "home"), str(dags), "2024-05-01T00:00:00+00:00", "2024-05-02T00:00:00+00:00"],
+        [sys.executable, str(RIG), str(root / "home"), str(dags), "2024-05-01T00:00:00Z", "2024-05-02T00:00:00Z"],
         capture_output=True, text=True, check=False, env=os.environ | {"AIRFLOW_CONN_GONE": "postgres://u:p@127.0.0.1:1/db"},
     )  # fmt: skip
     assert finished.returncode == 0, finished.stderr[-5000:]

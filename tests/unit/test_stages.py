@@ -167,7 +167,7 @@ def test_the_manifest_says_what_three_kinds_of_readers_ask(rig):
 
 def test_the_first_window_is_open_to_the_left_and_the_next_one_follows_it(rig):
     rig.lake(100)
-    rig.declare(schedule=rig.export.schedule.model_copy(update={"start": datetime(2019, 11, 26)}))  # noqa: DTZ001
+    rig.declare(schedule=rig.export.schedule.model_copy(update={"start": datetime(2019, 11, 26)}))
     assert rig.run(DAY + timedelta(days=1))["rows"] == 100
     assert rig.manifest()["export"]["interval"]["start"] is None
     assert rig.run(DAY + timedelta(days=2))["rows"] == 0
@@ -238,7 +238,7 @@ def test_a_manifest_of_another_export_or_window_is_left_alone(rig):
     rig.run()
     before = rig.manifest()
     rig.declare(name="others", dataset="events")
-    with pytest.raises(DeliveryRefused, match="belongs to events 2019-11-25.* not to others"):
+    with pytest.raises(DeliveryRefused, match=r"belongs to events 2019-11-25.* not to others"):
         rig.run()
     assert rig.manifest() == before
 

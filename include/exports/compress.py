@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
     from typing import BinaryIO
 
@@ -27,27 +27,17 @@ ZSTD_LEVEL = 3
 
 
 class _Writes(Protocol):
-    def write(self, data: bytes, /) -> object: ...
+    def write(self, data: bytearray, /) -> object: ...
 
 
-class Compressed:
-    """A file being written. The numbers are final when the `compress` that opened it has ended."""
+class _Counted:
+    """A file that is counted and hashed as it is written."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self._file, self._hash = file, sha256()
-        self.size = 0
-        """Bytes of the file."""
-        self.uncompressed = 0
-        """Bytes of the text."""
+        self._file, self.hash, self.size = file, sha256(), 0
 
-    @property
-    def sha256(self) -> str:
-        """Hex digest of the file."""
-        return self._hash.hexdigest()
-
-    def write(self, data: bytes) -> int:
-        """Take bytes of the file, from the compressor."""
-        self._hash.update(data)
+    def write(self, data: bytes | bytearray) -> int:
+        self.hash.update(data)
         self.size += len(data)
         return self._file.write(data)
 
@@ -55,37 +45,60 @@ class Compressed:
         self._file.flush()
 
 
-@contextmanager
-def compress(
-    path: Path, compression: Compression, threads: int
-) -> Iterator[tuple[Callable[[memoryview], None], Compressed]]:
-    """Opens the file at `path` and gives a function that takes its text, piece by piece, and the file's numbers.
+class CompressedFile:
+    """A file that takes text. Its numbers are final when the `compress` that opened it has ended."""
 
-    The file is complete when the block ends; when it raises, nothing is left at `path`. One gzip member or zstd frame,
-    whose bytes depend on the text alone: not on `threads`, on the pieces, on the clock or on the file's name.
+    def __init__(self, file: _Counted, compressor: _Writes) -> None:
+        self._file, self._compressor, self._pending = file, compressor, bytearray()
+        self.uncompressed = 0
+        """Bytes of the text."""
+
+    def write(self, text: memoryview) -> None:
+        """Append text, cut into blocks: the compressor gets the same ones however the text comes."""
+        self.uncompressed += len(text)
+        while text:
+            room = BLOCK - len(self._pending)
+            self._pending.extend(text[:room])
+            text = text[room:]
+            if len(self._pending) == BLOCK:
+                self.end_block()
+
+    def end_block(self) -> None:
+        """Hand what has come since the last block to the compressor."""
+        self._compressor.write(self._pending)
+        self._pending.clear()
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return self._file.size
+
+    @property
+    def sha256(self) -> str:
+        """Hex digest of the file."""
+        return self._file.hash.hexdigest()
+
+
+@contextmanager
+def compress(path: Path, compression: Compression, threads: int) -> Iterator[CompressedFile]:
+    """A new file at `path`, complete when the block ends; when it raises, nothing is left there.
+
+    One gzip member or zstd frame, whose bytes depend on the text alone: not on `threads`, on how the text is cut into
+    writes, on the clock or on the file's name.
     """
     try:
         with path.open("wb") as file:
-            compressed, pending = Compressed(file), bytearray()
-            with _compressor(compressed, compression, threads) as compressor:
-
-                def write(text: memoryview) -> None:
-                    compressed.uncompressed += len(text)
-                    while text:
-                        piece, text = text[: BLOCK - len(pending)], text[BLOCK - len(pending) :]
-                        pending.extend(piece)
-                        if len(pending) == BLOCK:
-                            compressor.write(bytes(pending))
-                            pending.clear()
-
-                yield write, compressed
-                compressor.write(bytes(pending))
+            counted = _Counted(file)
+            with _compressor(counted, compression, threads) as compressor:
+                compressed = CompressedFile(counted, compressor)
+                yield compressed
+                compressed.end_block()
     except BaseException:
         path.unlink(missing_ok=True)
         raise
 
 
-def _compressor(file: Compressed, compression: Compression, threads: int) -> AbstractContextManager[_Writes]:
+def _compressor(file: _Counted, compression: Compression, threads: int) -> AbstractContextManager[_Writes]:
     match compression:
         case "none":
             return nullcontext(file)

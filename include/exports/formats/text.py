@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from include.exports.progress import Progress
 
-BATCH_ROWS = 2048
-"""DuckDB's own unit; larger batches are not faster."""
+BATCH_ROWS = 8192
+"""Rows that Python handles at once, few enough that a batch stays small when rows grow wider after the first ones."""
 BATCH_BYTES = 8 << 20
-"""Text of a batch, about, where rows are wide."""
+"""Text that Python handles at once, about, where the first rows are wide."""
 PROBE_ROWS = 64
 """Rows whose text is measured to learn whether rows are wide."""
 
@@ -80,10 +80,10 @@ def write_lines(
     """
     rows = said = 0
     (threads,) = con.sql("select current_setting('threads')").fetchall()[0]
-    with refusals(), compress(path, compression, threads) as (write, file):
-        write(memoryview(header.encode()))
+    with refusals(), compress(path, compression, threads) as file:
+        file.write(memoryview(header.encode()))
         for batch in con.sql(lines).to_arrow_reader(_batch_rows(con, lines)):
-            write(_text(batch.column(0)))
+            file.write(_text(batch.column(0)))
             rows, size = rows + len(batch), file.size  # which other threads move on
             progress.advance(rows=len(batch), size=size - said)
             said = size

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from include.exports import catalog
+from include.exports.alert import EmailAlert
 from include.exports.columns import Columns, HashMask, RedactMask
 from include.exports.definition import DatasetExport, ManifestFile, Retries, Views
 from include.exports.destinations.local import LocalDestination
@@ -29,6 +30,7 @@ __all__ = [
     "CsvFiles",
     "Daily",
     "DatasetExport",
+    "EmailAlert",
     "Every",
     "HashMask",
     "HivePartition",
@@ -46,6 +48,7 @@ __all__ = [
     "Views",
     "Weekly",
     "airflow_dag",
+    "maintenance_dag",
     "read_query",
 ]
 
@@ -61,3 +64,12 @@ def airflow_dag(export: DatasetExport, doc: str | None) -> DAG | None:
     from include.exports import dag
 
     return dag.build(export, doc)
+
+
+def maintenance_dag(doc: str | None) -> DAG | None:
+    """The DAG that cleans the staging area, with `doc` as its documentation. None while a catalog is read."""
+    if catalog.is_read():
+        return None
+    from include.exports import dag
+
+    return dag.build_maintenance(doc)

@@ -50,6 +50,11 @@ class Catalog:
 _collected: ContextVar[list[DatasetExport] | None] = ContextVar("_collected", default=None)
 
 
+def is_read() -> bool:
+    """Whether a catalog is being read, so that files are to declare and not to build."""
+    return _collected.get() is not None
+
+
 def collect(export: DatasetExport) -> bool:
     """Note an export that a file declares; False when nobody reads a catalog, so that a DAG is to be built."""
     collected = _collected.get()

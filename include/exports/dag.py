@@ -9,7 +9,8 @@ killed at any instant and run again ends as if it had run once.
 from __future__ import annotations
 
 import functools
-from datetime import datetime
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from airflow.sdk import (
@@ -22,6 +23,7 @@ from airflow.sdk import (
 )
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from include.exports.alert import alert
 from include.exports.errors import ExportError, NotEligible, NothingToExport
 from include.exports.timetable import timetable
 from include.exports.window import window
@@ -40,6 +42,9 @@ STAGING_VARIABLE = "exports_staging"
 
 STAGING_CONNECTION_VARIABLE = "exports_staging_conn_id"
 """Airflow Variable with the connection of the staging area, when that is an object store."""
+
+STAGING_DAYS_VARIABLE = "exports_staging_days"
+"""Airflow Variable with the days that staging is kept; seven when it is not set."""
 
 PARAMS = {
     "window_start": Param(
@@ -82,6 +87,7 @@ def build(export: DatasetExport, doc: str | None) -> DAG:
             "retry_delay": export.retries.delay,
             "retry_exponential_backoff": 2.0,
             "max_retry_delay": export.retries.max_delay,
+            "on_failure_callback": functools.partial(alert, export.alerts, export.owner),
         },
     ) as dag:
 
@@ -126,25 +132,51 @@ def build(export: DatasetExport, doc: str | None) -> DAG:
     return dag
 
 
+def build_maintenance(doc: str | None) -> DAG:
+    """The DAG that cleans the staging area every day."""
+    with DAG(
+        dag_id="exports_maintenance",
+        schedule="@daily",
+        description="Removes what exports have staged and nobody needs any more",
+        doc_md=doc,
+        tags=["export", "maintenance"],
+        catchup=False,
+    ) as dag:
+
+        @task
+        def clean_staging() -> dict[str, int]:
+            """Remove the staging of runs that ended longer ago than it is kept."""
+            from airflow.sdk import Variable
+
+            from include.exports.maintain import maintain
+
+            days = float(Variable.get(STAGING_DAYS_VARIABLE, default="7"))
+            return asdict(maintain(*_staging_area(), before=datetime.now(UTC) - timedelta(days=days)))
+
+        clean_staging()
+    return dag
+
+
 def _stages(export: DatasetExport) -> Stages:
     """The stages of the run that the current task belongs to."""
-    from airflow.configuration import AIRFLOW_HOME
-    from airflow.sdk import Variable
-
     from include.exports.stages import Stages
     from include.exports.staging import Staging
 
     run = get_current_context()["dag_run"]
     start, end = _asked_window(export) or (run.data_interval_start, run.data_interval_end)
     covered = window(export, start, end, run.run_after)
-    staging = Staging(
-        root=Variable.get(STAGING_VARIABLE, default=f"file://{AIRFLOW_HOME}/staging"),
-        conn_id=Variable.get(STAGING_CONNECTION_VARIABLE, default=None),
-        export=export.name,
-        window=covered.key,
-        run=run.run_id,
-    )
+    root, conn_id = _staging_area()
+    staging = Staging(root=root, conn_id=conn_id, export=export.name, window=covered.key, run=run.run_id)
     return Stages(export, covered, staging)
+
+
+def _staging_area() -> tuple[str, str | None]:
+    """URL and connection of the staging area."""
+    from airflow.configuration import AIRFLOW_HOME
+    from airflow.sdk import Variable
+
+    root: str = Variable.get(STAGING_VARIABLE, default=f"file://{AIRFLOW_HOME}/staging")
+    return root, Variable.get(STAGING_CONNECTION_VARIABLE, default=None)
 
 
 def _asked_window(export: DatasetExport) -> tuple[datetime, datetime] | None:

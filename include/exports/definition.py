@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from include.exports.alert import EmailAlert
 from include.exports.columns import Columns
 from include.exports.destinations.local import LocalDestination
 from include.exports.errors import Problem
@@ -111,6 +112,8 @@ class DatasetExport(Definition):
     schema) and the manifest, `skip` the run and publish nothing, or `fail` it."""
     retries: Retries = Retries()
     """How failures that may pass are repeated."""
+    alerts: tuple[EmailAlert, ...] = ()
+    """Who is told when a task has failed and is not tried again."""
 
     @property
     def dataset_name(self) -> str:

@@ -4,12 +4,20 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from email import message_from_bytes, policy
 from pathlib import Path
+from socket import socket
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from aiosmtpd.controller import Controller
+
+if TYPE_CHECKING:
+    from email.message import EmailMessage
 
 RIG = Path(__file__).parents[1] / "rigs" / "dag_runs.py"
 DAG = '''"""An export of the tests."""
@@ -32,8 +40,33 @@ def root(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("runs")
 
 
+class Mailbox:
+    """Keeps what an SMTP server is sent."""
+
+    def __init__(self) -> None:
+        self.received: list[tuple[list[str], EmailMessage]] = []
+        self.port = 0
+
+    async def handle_DATA(self, server, session, envelope) -> str:  # noqa: N802, ARG002  # aiosmtpd's name
+        self.received.append((envelope.rcpt_tos, message_from_bytes(envelope.content, policy=policy.default)))
+        return "250 OK"
+
+
 @pytest.fixture(scope="module")
-def ended(root) -> dict[str, dict]:
+def mailbox() -> Iterator[Mailbox]:
+    """A real SMTP server on a free port."""
+    box = Mailbox()
+    with socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        box.port = probe.getsockname()[1]
+    server = Controller(box, hostname="127.0.0.1", port=box.port)
+    server.start()
+    yield box
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def ended(root, mailbox) -> dict[str, dict]:
     """How each of these exports ended, by its name."""
     lake, dags = root / "lake", root / "dags"
     lake.mkdir()
@@ -45,15 +78,28 @@ def ended(root) -> dict[str, dict]:
     for name, values in {
         "delivers": {},
         "has_nothing": {"more": 'filter="id < 0", on_empty="skip"'},
-        "is_refused": {"source": LAKE.format(path=root / "nothing")},
+        "is_refused": {
+            "source": LAKE.format(path=root / "nothing<b>{{ 7 * 7 }}"),
+            "more": 'alerts=(EmailAlert(to=("on-call@example.org",), conn_id="mail"),)',
+        },
         "is_interrupted": {"source": DATABASE, "more": 'order_by=("id",)'},
     }.items():
         text = DAG.format(**({"name": name, "root": root, "source": LAKE.format(path=lake), "more": ""} | values))
         (dags / f"{name}.py").write_text(text)
+    connections = {
+        "AIRFLOW_CONN_GONE": "postgres://u:p@127.0.0.1:1/db",
+        "AIRFLOW_CONN_MAIL": json.dumps({
+            "conn_type": "smtp", "host": "127.0.0.1", "port": mailbox.port,
+            "extra": {"disable_ssl": True, "disable_tls": True, "from_email": "exports@example.org"},
+        }),
+    }  # fmt: skip
     finished = subprocess.run(
         [sys.executable, str(RIG), str(root / "home"), str(dags), "2024-05-01T00:00:00Z", "2024-05-02T00:00:00Z"],
-        capture_output=True, text=True, check=False, env=os.environ | {"AIRFLOW_CONN_GONE": "postgres://u:p@127.0.0.1:1/db"},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | connections,
+    )
     assert finished.returncode == 0, finished.stderr[-5000:]
     (root / "log").write_text(finished.stderr)
     return {document["name"]: document for document in map(json.loads, finished.stdout.splitlines())}
@@ -103,7 +149,24 @@ def test_a_refusal_fails_at_once_and_is_not_tried_again(ended, root):
     assert run["state"] == FAILED
     assert run["tasks"]["validate_eligibility[-1]"] == [FAILED, 1]
     assert run["tasks"]["publish_manifest[-1]"] == [UPSTREAM, 0]
-    assert f"NotEligible: {root}/nothing does not exist; check source.path" in (root / "log").read_text()
+    assert (
+        f"NotEligible: {root}/nothing<b>{{{{ 7 * 7 }}}} does not exist; check source.path" in (root / "log").read_text()
+    )
+
+
+def test_who_is_to_be_told_of_a_failure_gets_an_email_that_says_what_why_and_where(ended, mailbox, root):
+    assert ended["is_refused"]["state"] == FAILED
+    ((recipients, message),) = mailbox.received
+    assert recipients == ["on-call@example.org"]
+    assert message["subject"] == "is_refused: validate_eligibility failed"
+    text = message.get_body(("html",)).get_content()
+    for part in (
+        "<tr><th>export</th><td>is_refused</td></tr>",
+        f"{root}/nothing&lt;b&gt;{{{{ 7 * 7 }}}} does not exist; check source.path",
+        "<tr><th>owner</th><td>tests</td></tr>",
+        "/dags/is_refused/runs/",
+    ):
+        assert part in text
 
 
 def test_an_interruption_is_tried_again_as_often_as_declared(ended):

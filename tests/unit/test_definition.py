@@ -1,8 +1,11 @@
 """Definitions: refused with every problem at once, in words that say what to do; plain data otherwise."""
 
+import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from include.exports import (
     Columns,
@@ -169,3 +172,37 @@ def test_the_fingerprint_changes_with_every_field():
         for changes in ({}, {"owner": "x"}, {"description": "x"}, {"files": JsonFiles(as_string=True)})
     }
     assert len(prints) == 4
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_whatever_is_written_into_a_definition_is_taken_or_refused_in_our_words(data):
+    """A definition with one of its values, at any depth, replaced by anything that JSON can say."""
+    document = json.loads(
+        DatasetExport(**(BASE | {"filter": "a = 1", "columns": Columns(cast={"a": "BIGINT"})})).model_dump_json()
+    )
+    place = document
+    while True:
+        key = data.draw(st.sampled_from(sorted(place)))
+        if not isinstance(place[key], dict) or not place[key] or data.draw(st.booleans()):
+            break
+        place = place[key]
+    place[data.draw(st.sampled_from([key, f"{key}x"]))] = data.draw(JSON)
+    refused = None
+    try:
+        export = DatasetExport.load(json.dumps(document), "fuzz.json")
+    except DefinitionError as error:
+        refused = error
+    if refused:
+        assert refused.problems
+        assert all(problem.field and problem.message for problem in refused.problems)
+        assert str(refused).startswith("fuzz.json: ")
+    else:
+        assert DatasetExport.load(export.model_dump_json(), "again") == export

@@ -1,0 +1,58 @@
+"""Staging is removed when it is old, and nothing is forgotten that may still lie at a destination."""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from include.exports.maintain import Removed, maintain
+
+NOW = datetime(2024, 5, 8, tzinfo=UTC)
+
+
+@pytest.fixture
+def write(tmp_path):
+    def file(name: str, day: int) -> Path:
+        path = tmp_path / "staging" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"12345")
+        at = datetime(2024, 5, day, tzinfo=UTC).timestamp()
+        os.utime(path, (at, at))
+        return path
+
+    return file
+
+
+def left(tmp_path: Path) -> list[str]:
+    root = tmp_path / "staging"
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
+
+def test_a_run_is_removed_when_its_newest_file_is_old(tmp_path, write):
+    for name, day in (("old", 1), ("young", 7)):
+        write(f"events/w1/{name}/plan.json", day)
+        write(f"events/w1/{name}/extract-00000/abc", 1)
+    write("events/w1/last_published.json", 7)
+    assert maintain(f"file://{tmp_path}/staging", None, NOW.replace(day=4)) == Removed(runs=1, files=2, bytes=10)
+    assert left(tmp_path) == [
+        "events/w1/last_published.json",
+        "events/w1/young/extract-00000/abc",
+        "events/w1/young/plan.json",
+    ]
+    assert not (tmp_path / "staging/events/w1/old").exists()
+
+
+def test_the_journal_of_a_run_that_nothing_was_published_after_stays(tmp_path, write):
+    write("events/w1/crashed/uploads-00000.json", 2)
+    write("events/w1/crashed/extract-00000/abc", 1)
+    write("events/w1/last_published.json", 1)
+    maintain(f"file://{tmp_path}/staging", None, NOW.replace(day=4))
+    assert left(tmp_path) == ["events/w1/crashed/uploads-00000.json", "events/w1/last_published.json"]
+    write("events/w1/last_published.json", 3)
+    maintain(f"file://{tmp_path}/staging", None, NOW.replace(day=4))
+    assert left(tmp_path) == ["events/w1/last_published.json"]
+
+
+def test_a_staging_area_that_is_not_there_yet_is_no_error(tmp_path):
+    assert maintain(f"file://{tmp_path}/staging", None, NOW) == Removed(runs=0, files=0, bytes=0)

@@ -16,7 +16,8 @@ from include.exports.formats.csv import CsvFiles
 from include.exports.formats.json import JsonFiles
 from include.exports.formats.parquet import ParquetFiles
 from include.exports.schedules import Cron, Daily, Every, Monthly, Once, Weekly
-from include.exports.sources.lake import HivePartition, LakeSource
+from include.exports.sources.hive import HivePartition
+from include.exports.sources.lake import LakeSource
 from include.exports.sources.query import read_query
 from include.exports.sources.sql import SqlSource
 from include.exports.time_column import TimeColumn

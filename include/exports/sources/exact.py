@@ -150,6 +150,11 @@ def _parse(texts: pa.Array, name: str) -> pa.Array:
     match name:
         case "VARCHAR":
             return texts
+        case "DOUBLE":
+            numbers = texts.cast(arrow_type(name))
+            if pc.any(pc.and_(pc.is_inf(numbers), pc.match_substring_regex(texts, "[0-9]"))).as_py():
+                raise ValueError(name)  # a number so large that it has become infinite
+            return numbers
         case "JSON":
             for text in texts.drop_null().to_pylist():
                 json.loads(text, parse_constant=_not_json)

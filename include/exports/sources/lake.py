@@ -1,28 +1,28 @@
 """Files of a data lake: Parquet, NDJSON or CSV under one folder, local or on any store Airflow can open.
 
 Which files a run reads is listed once, when it is planned, and does not change until it ends. Rows come in the order
-of the files' paths, and within a file as they lie.
+of the files' paths, and within a file as they lie. DuckDB reads Parquet itself, and text as Arrow has read it.
 """
 
 from __future__ import annotations
 
-import re
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Self
-from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
 
 from include.exports.engine import connect, identifier, literal
-from include.exports.errors import NotEligible, SourceInterrupted, SourceRefused
-from include.exports.model import Part
-from include.exports.paths import TimeZone, local_path
-from include.exports.sources import Column, Request, Shard, Statement
+from include.exports.errors import NotEligible, Problem, SourceInterrupted, SourceRefused
+from include.exports.model import Part, Problems
+from include.exports.paths import local_path
+from include.exports.sources import Column, Request, Shard, Statement, hive, parquet_files, text_files
+from include.exports.sources.hive import HivePartition
+from include.exports.sources.stream import stream
 from include.exports.time_column import TimeColumn, bound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import duckdb
     from fsspec import AbstractFileSystem
@@ -34,39 +34,11 @@ SUFFIXES = {
 }
 """Which files of the folder belong to the dataset. Names that begin with `_` or `.` never do, as in Hive."""
 
-HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
+FOOTERS = 100
+"""How many Parquet files are asked for their number of rows when a run is planned."""
 
-
-class HivePartition(Part):
-    """A level of folders named `column=time`, from which a run takes only those its window touches."""
-
-    column: str = Field(min_length=1)
-    """The name before the `=`."""
-    format: str = "%Y-%m-%d"
-    """strftime format of the value after the `=`; its finest unit is how much time one folder holds."""
-    timezone: TimeZone = "UTC"
-    """IANA time zone in which the folders are named."""
-
-    @model_validator(mode="after")
-    def _has_year(self) -> Self:
-        if "%Y" not in self.format:
-            raise ValueError(f"format {self.format!r} has no year; write one such as '%Y-%m-%d' or '%Y-%m-%d-%H'")
-        return self
-
-    def span(self, value: str) -> tuple[datetime, datetime]:
-        """The time that the folder `column=value` holds, half-open, in UTC. Raises ValueError for another value."""
-        begin = datetime.strptime(value, self.format)  # noqa: DTZ007  # the zone is declared beside the format
-        if "%H" in self.format:
-            after = begin + timedelta(hours=1)
-        elif "%d" in self.format or "%j" in self.format:
-            after = begin + timedelta(days=1)
-        elif "%m" in self.format:
-            after = (begin.replace(day=1) + timedelta(days=32)).replace(day=1)
-        else:
-            after = begin.replace(year=begin.year + 1)
-        zone = ZoneInfo(self.timezone)
-        # An hour that a clock change repeats lies in one folder: it ends when the second one ends.
-        return begin.replace(tzinfo=zone).astimezone(UTC), after.replace(tzinfo=zone, fold=1).astimezone(UTC)
+TEXT = "files"
+"""The table that text files are read as."""
 
 
 class LakeSource(Part):
@@ -78,9 +50,11 @@ class LakeSource(Part):
     conn_id: str | None = None
     """Airflow connection that opens the URL; not for local paths."""
     format: Literal["parquet", "ndjson", "csv"] = "parquet"
-    """What the files are. NDJSON and CSV may be gzipped."""
+    """What the files are. NDJSON and CSV are UTF-8 and may be gzipped; CSV has a header."""
     types: dict[str, str] = {}
-    """Column to DuckDB type, every column; required for NDJSON and CSV, which do not say their types themselves."""
+    """Column to DuckDB type, such as `{"price": "DECIMAL(12,2)"}`, every column; required for NDJSON and CSV, which do
+    not say their types themselves. NDJSON also has `VARCHAR[]` and `STRUCT(id BIGINT)`. A value that is not exactly of
+    its type, and a column that is not declared, are refused; one that a file does not have is NULL."""
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     """Between two fields of a CSV line."""
     time_column: TimeColumn | None = None
@@ -101,85 +75,102 @@ class LakeSource(Part):
             raise ValueError(f"conn_id {self.conn_id!r} has no meaning for the local path {self.path!r}; remove it")
         if self.partition and not self.time_column:
             raise ValueError("partition needs a time_column: folders only narrow down which files can hold a window")
+        problems = [
+            Problem(f"types.{column}", problem)
+            for column, name in self.types.items()
+            if (problem := text_files.type_problem(self.format, name))
+        ]
+        if problems:
+            raise Problems(problems)
         return self
 
 
 def describe(source: LakeSource, request: Request) -> tuple[Column, ...]:
     """The columns of the files of the window, or of the last file when it has none.
 
-    Folder levels `name=value` are text columns. Raises `NotEligible` when the folder does not exist or is empty.
+    Folder levels `name=value` are text columns. Raises `NotEligible` when the folder does not exist or is empty, and
+    when files disagree about the type of a column.
     """
+    import duckdb
+
     con = connect()
     fs = _open(source, con)
-    files = [file for file, _ in _list(source, fs, request)] or [file for file, _ in _list(source, fs, Request())][-1:]
-    if not files:
-        raise NotEligible(
-            f"{source.path} holds no {source.format} files ({', '.join(SUFFIXES[source.format])}); check the path"
-        )
+    files = [file for file, _ in _files(source, fs, request)] or _last_file(source, fs)
     with _errors(source):
-        relation = con.sql(f"select * from {_scan(source, tuple(files))}")
-        return tuple(
-            Column(name=name, type=type_) for name, type_ in zip(relation.columns, relation.types, strict=True)
-        )
+        if source.format == "parquet":
+            return parquet_files.columns(con, files)
+        types = source.types | {name: source.types.get(name, "VARCHAR") for name in _levels(files)}
+        return tuple(Column(name=name, type=duckdb.sqltype(type_)) for name, type_ in types.items())
 
 
 def shards(source: LakeSource, request: Request) -> tuple[Shard, ...]:
-    """The files of the window, in the order of their paths, in groups of about `shard_bytes`; an order needs one."""
+    """The files of the window, in the order of their paths, in groups of about `shard_bytes`; an order needs one.
+
+    Their rows are counted where that is cheap: all rows of the files, whether or not the window has them.
+    """
     con = connect()
     groups: list[tuple[list[str], int]] = [([], 0)]
-    for file, size in _list(source, _open(source, con), request):
+    found = _files(source, _open(source, con), request)
+    for file, size in found:
         files, total = groups[-1]
         if files and total + size > source.shard_bytes and not request.order_by:
             groups.append(([file], size))
         else:
             groups[-1] = ([*files, file], total + size)
-    return tuple(Shard(index=index, files=tuple(files), size=size) for index, (files, size) in enumerate(groups))
+    countable = source.format == "parquet" and len(found) <= FOOTERS
+    with _errors(source):
+        return tuple(
+            Shard(
+                index=index,
+                files=tuple(files),
+                size=size,
+                rows=parquet_files.count(con, files) if countable and files else None,
+            )
+            for index, (files, size) in enumerate(groups)
+        )
 
 
 def statement(source: LakeSource, request: Request, shard: Shard) -> Statement:
     """The query that DuckDB runs over the shard's files."""
-    return Statement(sql=_query(source, request, shard, list(request.columns or ())))
+    present = request.columns or ()
+    if source.format == "parquet":
+        return Statement(sql=_query(source, request, parquet_files.scan(shard.files), present))
+    return Statement(sql=_query(source, request, TEXT, present), parameters={TEXT: list(shard.files)})
 
 
 @contextmanager
 def records(source: LakeSource, request: Request, shard: Shard, con: duckdb.DuckDBPyConnection) -> Iterator[str]:
     """The query over the shard's files. A column that none of them has is NULL: the dataset gained it elsewhere."""
-    _open(source, con)
+    fs = _open(source, con)
     with _errors(source):
-        if not shard.files:
-            nothing = ", ".join(f"null as {identifier(name)}" for name in request.columns or ())
-            yield f"select {nothing} where false"
-            return
-        present = con.sql(f"select * from {_scan(source, shard.files)}").columns
-        yield _query(source, request, shard, present)
+        if source.format != "parquet":
+            columns = _needed(source, request, shard)
+            delimiter = source.delimiter if source.format == "csv" else None
+            batches = text_files.batches(fs, shard.files, columns, source.types, delimiter)
+            with stream(con, TEXT, text_files.schema(columns, source.types), batches):
+                yield _query(source, request, TEXT, columns)
+        elif shard.files:
+            scan = parquet_files.scan(shard.files)
+            yield _query(source, request, scan, con.sql(f"select * from {scan}").columns)
+        else:
+            yield f"select {_select(request, ())} where false"
 
 
-def _query(source: LakeSource, request: Request, shard: Shard, present: list[str]) -> str:
-    wanted = ", ".join(
-        identifier(name) if name in present else f"null as {identifier(name)}" for name in request.columns or ()
-    )
-    sql = f"select {wanted}\nfrom {_scan(source, shard.files)}"
+def _query(source: LakeSource, request: Request, relation: str, present: Sequence[str]) -> str:
+    """The statement over a relation that has the columns `present`."""
+    sql = f"select {_select(request, present)}\nfrom {relation}"
     if conditions := [*_window(source.time_column, request), *([f"({request.filter})"] if request.filter else [])]:
         sql += "\nwhere " + "\n  and ".join(conditions)
     if request.order_by:
-        sql += "\norder by " + ", ".join(_order(term) for term in request.order_by)
+        # Equal rows stay as they lie: DuckDB's sort would give them in another order each time.
+        sql += "\norder by " + ", ".join([*map(_order, request.order_by), "row_number() over ()"])
     return sql
 
 
-def _scan(source: LakeSource, files: tuple[str, ...]) -> str:
-    listed = "[" + ", ".join(literal(file) for file in files) + "]"
-    hive = "hive_partitioning=true, hive_types_autocast=false"
-    columns = "{" + ", ".join(f"{literal(name)}: {literal(type_)}" for name, type_ in source.types.items()) + "}"
-    match source.format:
-        case "parquet":
-            return f"read_parquet({listed}, union_by_name=true, {hive})"
-        case "ndjson":
-            return f"read_json({listed}, format='newline_delimited', columns={columns}, {hive})"
-        case "csv":
-            return (
-                f"read_csv({listed}, header=true, auto_detect=false, delim={literal(source.delimiter)}, quote='\"',"
-                f" escape='\"', allow_quoted_nulls=false, columns={columns}, {hive})"
-            )
+def _select(request: Request, present: Sequence[str]) -> str:
+    return ", ".join(
+        identifier(name) if name in present else f"null as {identifier(name)}" for name in request.columns or ()
+    )
 
 
 def _window(time_column: TimeColumn | None, request: Request) -> list[str]:
@@ -198,62 +189,78 @@ def _constant(value: Any) -> str:
         return f"{kind} {literal(value.isoformat(sep=' '))}"
     if isinstance(value, int):
         return str(value)
-    return literal(str(value)) if isinstance(value, str) else f"date {literal(value.isoformat())}"
+    return literal(value) if isinstance(value, str) else f"date {literal(value.isoformat())}"
 
 
 def _order(term: str) -> str:
-    name = re.sub(r" desc$", "", term)
+    name = term.removesuffix(" desc")
     return identifier(name) + (" desc" if name != term else "") + " nulls last"
+
+
+def _needed(source: LakeSource, request: Request, shard: Shard) -> list[str]:
+    """The columns to be read from text. Which of them a filter uses is not known before DuckDB has parsed it."""
+    names = [*(request.columns or ()), *(term.removesuffix(" desc") for term in request.order_by)]
+    if source.time_column:
+        names.append(source.time_column.name)
+    if request.filter:
+        names += [*source.types, *_levels(shard.files)]
+    return list(dict.fromkeys(names))
+
+
+def _levels(files: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(name for file in files for name in text_files.levels(file)))
 
 
 def _open(source: LakeSource, con: duckdb.DuckDBPyConnection) -> AbstractFileSystem:
     """The file system of the lake. One that is not local is made known to DuckDB, which reads through it."""
-    if "://" not in source.path:
-        from fsspec.implementations.local import LocalFileSystem
+    from fsspec.implementations.local import LocalFileSystem
 
+    if "://" not in source.path:
         return LocalFileSystem()
     from airflow.sdk import ObjectStoragePath
+    from airflow.sdk.exceptions import AirflowNotFoundException
 
-    fs: AbstractFileSystem = ObjectStoragePath(source.path, conn_id=source.conn_id).fs
-    con.register_filesystem(fs)
+    try:
+        fs: AbstractFileSystem = ObjectStoragePath(source.path, conn_id=source.conn_id).fs
+    except AirflowNotFoundException as error:
+        raise NotEligible(
+            f"Airflow connection {source.conn_id!r} does not exist; create it or correct conn_id"
+        ) from error
+    except (ValueError, ImportError) as error:
+        raise NotEligible(f"{source.path}: {error}; correct the URL, or install the provider of its store") from error
+    if not isinstance(fs, LocalFileSystem):
+        con.register_filesystem(fs)
     return fs
 
 
-def _list(source: LakeSource, fs: AbstractFileSystem, request: Request) -> Iterator[tuple[str, int]]:
+def _files(source: LakeSource, fs: AbstractFileSystem, request: Request) -> list[tuple[str, int]]:
     """Path and size of every file that can hold a record of the window, ordered by path."""
+    return sorted(_walk(source, fs, request))
+
+
+def _last_file(source: LakeSource, fs: AbstractFileSystem) -> list[str]:
+    for file, _ in _walk(source, fs, Request(), last_first=True):
+        return [file]
+    suffixes = ", ".join(SUFFIXES[source.format])
+    raise NotEligible(f"{source.path} holds no {source.format} files ({suffixes}); check the path")
+
+
+def _walk(
+    source: LakeSource, fs: AbstractFileSystem, request: Request, *, last_first: bool = False
+) -> Iterator[tuple[str, int]]:
     root = source.path if "://" in source.path else str(local_path(source.path))
-
-    def walk(folder: str) -> Iterator[tuple[str, int]]:
-        for item in sorted(fs.ls(folder, detail=True), key=lambda item: str(item["name"])):
-            name = item["name"].rstrip("/").rpartition("/")[2]
-            if name.startswith(("_", ".")):
-                continue
-            if item["type"] == "directory":
-                if _touches(source.partition, name, request, folder):
-                    yield from walk(item["name"])
-            elif name.endswith(SUFFIXES[source.format]):
-                yield fs.unstrip_protocol(item["name"]) if "://" in source.path else item["name"], item["size"]
-
-    try:
-        yield from walk(root)
-    except FileNotFoundError:
-        raise NotEligible(f"{root} does not exist; check source.path, and that it is mounted on the worker") from None
-
-
-def _touches(partition: HivePartition | None, name: str, request: Request, folder: str) -> bool:
-    if partition is None or not name.startswith(f"{partition.column}=") or (not request.start and not request.end):
-        return True
-    value = name.partition("=")[2]
-    if value == HIVE_NULL:
-        return False
-    try:
-        begin, end = partition.span(value)
-    except ValueError:
-        raise SourceRefused(
-            f"{folder}/{name}: {value!r} does not match the partition format {partition.format!r}; correct the format,"
-            " or move the folder out of the dataset"
-        ) from None
-    return (request.end is None or begin < request.end) and (request.start is None or end > request.start)
+    local = "file" in fs.protocol
+    fs.invalidate_cache()  # a listing that is remembered would hide new files
+    folders = hive.Folders(
+        fs=fs,
+        suffixes=SUFFIXES[source.format],
+        partition=source.partition,
+        start=request.start,
+        end=request.end,
+        last_first=last_first,
+    )
+    for path, size in folders.files(root):
+        yield (path if local else fs.unstrip_protocol(path)), size
 
 
 @contextmanager
@@ -263,11 +270,16 @@ def _errors(source: LakeSource) -> Iterator[None]:
     try:
         yield
     except duckdb.IOException as error:
-        raise SourceInterrupted(f"{source.path}: {_first_line(error)}") from error
+        raise SourceInterrupted(
+            f"{source.path}: {_first_line(error)}; the task is tried again; when a file is gone for good, run the"
+            " window again from its start"
+        ) from error
     except (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException) as error:
         raise NotEligible(
             f"{source.path}: the query cannot run: {_first_line(error)}; check filter and columns"
         ) from error
+    except (duckdb.OutOfMemoryException, duckdb.InterruptException):
+        raise
     except duckdb.Error as error:
         raise SourceRefused(f"{source.path}: {_first_line(error)}") from error
 

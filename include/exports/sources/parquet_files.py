@@ -1,0 +1,77 @@
+"""Parquet files as one relation of DuckDB, their columns united by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from include.exports.engine import literal
+from include.exports.errors import NotEligible
+from include.exports.sources import Column
+from include.exports.sources.widening import widens
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    import duckdb
+
+
+def scan(files: Sequence[str]) -> str:
+    """SQL of the rows of the files, in their order, with folder levels `name=value` as text columns.
+
+    Raises `NotEligible` for a name that DuckDB takes for a pattern; it would read other files, or the same one twice.
+    """
+    for file in files:
+        if set(file) & set("*?["):
+            raise NotEligible(
+                f"{file}: a path to Parquet must not have * ? or [ in it, which make a pattern; rename it"
+            )
+    return f"read_parquet({_list(files)}, union_by_name=true, hive_partitioning=true, hive_types_autocast=false)"
+
+
+def columns(con: duckdb.DuckDBPyConnection, files: Sequence[str]) -> tuple[Column, ...]:
+    """The columns of all files together; a column's type is the one that all of its values fit.
+
+    Raises `NotEligible` when there is none. DuckDB would take one that loses digits, such as DOUBLE for BIGINT.
+    """
+    import duckdb
+
+    relation = con.sql(f"select * from {scan(files)}")
+    united = [Column(name=name, type=type_) for name, type_ in zip(relation.columns, relation.types, strict=True)]
+    found: dict[str, dict[str, str]] = {}
+    schemas = con.sql(f"select file_name, name, duckdb_type, num_children from parquet_schema({_list(files)})")
+    for file, name, type_ in _top_level(schemas.fetchall()):
+        found.setdefault(name.casefold(), {}).setdefault(type_, file)
+    for column in united:
+        types = found.get(column.name.casefold(), {})
+        if not all(widens(duckdb.sqltype(type_), column.type) for type_ in types):
+            said = " and ".join(f"{type_} in {file}" for type_, file in types.items())
+            raise NotEligible(
+                f"column {column.name!r} is {said}, which have no common type without loss; write the files again with"
+                " one type"
+            )
+    return tuple(united)
+
+
+def count(con: duckdb.DuckDBPyConnection, files: Sequence[str]) -> int:
+    """The rows of all files, from their footers."""
+    ((number,),) = con.sql(f"select coalesce(sum(num_rows), 0) from parquet_file_metadata({_list(files)})").fetchall()
+    return int(number)
+
+
+def _list(files: Sequence[str]) -> str:
+    return "[" + ", ".join(literal(file) for file in files) + "]"
+
+
+def _top_level(
+    schemas: Iterable[tuple[str, str, str | None, int | None]],
+) -> Iterator[tuple[str, str, str]]:
+    """File, name and type of each column, from a list of all levels of all schemas, parents before children."""
+    below = 0
+    for file, name, type_, children in schemas:
+        if type_ is None:  # the root
+            continue
+        if below:
+            below += (children or 0) - 1
+            continue
+        below = children or 0
+        yield file, name, type_

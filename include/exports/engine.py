@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import duckdb
+
+T = TypeVar("T")
 
 MEMORY_MB = 300
 """What DuckDB may hold before it spills to disk. The process adds Python, Arrow batches and compression buffers."""
@@ -33,6 +37,24 @@ def connect(threads: int = THREADS) -> duckdb.DuckDBPyConnection:
             "TimeZone": "UTC",
         },
     )
+
+
+def with_room(con: duckdb.DuckDBPyConnection, work: Callable[[], T]) -> T:
+    """What `work` returns, with as much memory as it needs.
+
+    DuckDB handles 2,048 rows at a time and cannot spill those. Where they do not fit MEMORY_MB, because a cell has many
+    kilobytes, `work` is run again on one thread with the machine's memory, and `con` stays so for what follows.
+    """
+    import duckdb
+
+    try:
+        return work()
+    except (duckdb.OutOfMemoryException, OSError) as error:  # an Arrow stream of DuckDB's raises OSError
+        if "Out of Memory Error" not in str(error):
+            raise
+        con.execute("set threads = 1")
+        con.execute("reset memory_limit")
+        return work()
 
 
 def identifier(name: str) -> str:

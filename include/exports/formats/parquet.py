@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from include.exports.contract import refusals
-from include.exports.engine import literal
+from include.exports.engine import literal, with_room
 from include.exports.formats import Written
 from include.exports.model import Part
 from include.exports.progress import EVERY_SECONDS
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 PREFIXES: Mapping[str, str] = MappingProxyType({"none": "", "snappy": ".snappy", "gzip": ".gz", "zstd": ".zstd"})
 """What each compression adds to a file name, as Spark writes it: the codec is inside the file."""
 
-ROW_GROUP_MB = 64
-"""A row group of wide rows ends early, because DuckDB holds all of it until it is written."""
+ROW_GROUP_MB = 32
+"""A row group of wide rows ends early: DuckDB holds all of it, more than once, until it is written."""
 
 
 class ParquetFiles(Part):
@@ -82,7 +82,8 @@ def write(files: ParquetFiles, con: duckdb.DuckDBPyConnection, query: str, path:
     settings = ", ".join(f"{name} {value}" for name, value in options.items())
     before = progress.bytes
     with refusals(), _watched(path, progress):
-        ((rows,),) = con.execute(f"copy ({query}) to {literal(str(path))} ({settings})").fetchall()
+        copy = f"copy ({query}) to {literal(str(path))} ({settings})"
+        ((rows,),) = with_room(con, lambda: con.execute(copy).fetchall())
     size = path.stat().st_size
     progress.advance(rows=rows, size=before + size - progress.bytes)
     sizes = f"select coalesce(sum(total_uncompressed_size), 0) from parquet_metadata({literal(str(path))})"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from include.exports.compress import SUFFIXES, Compression, compress
 from include.exports.contract import NonFinite, refusals
+from include.exports.engine import with_room
 from include.exports.formats import Written
 from include.exports.model import Part
 from include.exports.sources import Column
@@ -78,23 +80,35 @@ def write_lines(
     The beginning of the query is read twice, to see how wide rows are. Raises `SourceRefused` for a value that the
     query refuses; then nothing is left at `path`.
     """
+    with refusals():
+        return with_room(con, lambda: _write(con, lines, path, progress, compression=compression, header=header))
+
+
+def _write(
+    con: duckdb.DuckDBPyConnection, lines: str, path: Path, progress: Progress, *, compression: Compression, header: str
+) -> Written:
     rows = said = 0
     (threads,) = con.sql("select current_setting('threads')").fetchall()[0]
-    with refusals(), compress(path, compression, threads) as file:
-        file.write(memoryview(header.encode()))
-        for batch in con.sql(lines).to_arrow_reader(_batch_rows(con, lines)):
-            file.write(_text(batch.column(0)))
-            rows, size = rows + len(batch), file.size  # which other threads move on
-            progress.advance(rows=len(batch), size=size - said)
-            said = size
+    try:
+        with compress(path, compression, threads) as file:
+            file.write(memoryview(header.encode()))
+            for batch in con.sql(lines).to_arrow_reader(_batch_rows(con, lines)):
+                file.write(_text(batch.column(0)))
+                size = file.size  # other threads move it on
+                progress.advance(rows=len(batch), size=size - said)
+                rows, said = rows + len(batch), size
+    except BaseException:
+        progress.advance(rows=-rows, size=-said)
+        raise
     progress.advance(size=file.size - said)
     return Written(rows=rows, size=file.size, uncompressed=file.uncompressed, sha256=file.sha256)
 
 
 def _batch_rows(con: duckdb.DuckDBPyConnection, lines: str) -> int:
-    probe = f"select coalesce(max(strlen(line)), 0) from (from ({lines}) as lines(line) limit {PROBE_ROWS})"
-    (widest,) = con.sql(probe).fetchall()[0]
-    return int(max(1, min(BATCH_ROWS, BATCH_BYTES // max(widest, 1))))
+    # Row by row: a LIMIT would have DuckDB make the text of all these rows at once.
+    with con.sql(lines).to_arrow_reader(1) as reader:
+        widest = max((batch.nbytes for batch in islice(reader, PROBE_ROWS)), default=1)
+    return int(max(1, min(BATCH_ROWS, BATCH_BYTES // widest)))
 
 
 def _text(lines: Array) -> memoryview:

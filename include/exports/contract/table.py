@@ -124,12 +124,26 @@ TABLE = (
         parquet="time64[ns]",
     ),
     Row(
-        types="TIMESTAMP, TIMESTAMP_MS, TIMESTAMP_S",
+        types="TIMESTAMP",
         example="'2300-01-01 00:00:00.000001'::TIMESTAMP",
         json='"2300-01-01T00:00:00.000001"',
         csv="2300-01-01T00:00:00.000001",
         parquet="timestamp[us]",
         remark="RFC 3339 without the offset, which the type does not have. Years and infinity as for DATE.",
+    ),
+    Row(
+        types="TIMESTAMP_S",
+        example="'1969-12-31 23:59:59'::TIMESTAMP_S",
+        json='"1969-12-31T23:59:59.000000"',
+        csv="1969-12-31T23:59:59.000000",
+        parquet="timestamp[us]",
+    ),
+    Row(
+        types="TIMESTAMP_MS",
+        example="'1969-12-31 23:59:59.123'::TIMESTAMP_MS",
+        json='"1969-12-31T23:59:59.123000"',
+        csv="1969-12-31T23:59:59.123000",
+        parquet="timestamp[ms]",
     ),
     Row(
         types="TIMESTAMP_NS",
@@ -170,13 +184,14 @@ TABLE = (
         remark="Embedded as it is, line breaks between tokens as spaces; text that is not valid JSON is refused.",
     ),
     Row(
-        types="LIST, ARRAY",
+        types="LIST",
         example="[1.5, NULL]::DOUBLE[]",
         json="[1.5,null]",
         csv='"[1.5,null]"',
         parquet="list<element: double>",
         remark="What is inside follows this table; in CSV, nested values are JSON.",
     ),
+    Row(types="ARRAY", example="[1, 2]::INTEGER[2]", json="[1,2]", csv='"[1,2]"', parquet="list<element: int32>"),
     Row(
         types="STRUCT",
         example="{'a': DATE '2024-01-01', 'b': NULL::VARCHAR}",

@@ -1,6 +1,6 @@
 # What people and CI do with this project on one machine. Needs CPython 3.11-3.13, pip and make.
 
-.PHONY: help demo up down list check plan run verify new test lint docs bench lock clean
+.PHONY: help demo up down list check plan run verify new test contract lint docs bench lock clean
 
 # The newest Python in range that really runs: a version manager's shim may be there and not work.
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
@@ -50,6 +50,9 @@ new: .venv/synced ## Write a definition from a few answers
 
 test: .venv/synced ## Run all tests
 	@$(PY) -m pytest
+
+contract: .venv/synced ## Hold every destination to its contract: [DEST=s3]
+	@$(PY) -m pytest tests/contract $(if $(DEST),-k '[$(DEST)')
 
 lint: .venv/synced ## Check style, types, the generated reference and the locks
 	@$(PY) -m ruff check

@@ -12,6 +12,7 @@ from include.exports.alert import EmailAlert
 from include.exports.columns import Columns, HashMask, RedactMask
 from include.exports.definition import DatasetExport, ManifestFile, Retries, Views
 from include.exports.destinations.local import LocalDestination
+from include.exports.destinations.s3 import S3Destination
 from include.exports.formats.csv import CsvFiles
 from include.exports.formats.json import JsonFiles
 from include.exports.formats.parquet import ParquetFiles
@@ -44,6 +45,7 @@ __all__ = [
     "ParquetFiles",
     "RedactMask",
     "Retries",
+    "S3Destination",
     "SqlSource",
     "TimeColumn",
     "Views",

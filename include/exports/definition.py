@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from include.exports.alert import EmailAlert
 from include.exports.columns import Columns
 from include.exports.destinations.local import LocalDestination
+from include.exports.destinations.s3 import S3Destination
 from include.exports.errors import Problem
 from include.exports.folder import FolderTemplate, macros, units
 from include.exports.formats.csv import CsvFiles
@@ -25,7 +26,7 @@ from include.exports.sources.sql import SqlSource
 
 Source = Annotated[LakeSource | SqlSource, Field(discriminator="type")]
 Files = Annotated[CsvFiles | JsonFiles | ParquetFiles, Field(discriminator="type")]
-Destination = LocalDestination
+Destination = Annotated[LocalDestination | S3Destination, Field(discriminator="type")]
 
 DAY_UNITS = ("year", "month", "day")
 UNITS = {"day": {*DAY_UNITS}, "hour": {*DAY_UNITS, "hour"}, "minute": {*DAY_UNITS, "hour", "minute"}}

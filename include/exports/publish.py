@@ -121,13 +121,20 @@ def _write(  # noqa: PLR0917  # all of what publish() has opened and read
 
 
 def _sweep(plan: Plan, manifest: Manifest, superseded: Current | None, store: Store, staging: Staging) -> None:
-    """Remove what this export wrote for this window and the current manifest does not name. Nothing else is touched."""
+    """Remove what this export wrote for this window and the current manifest does not name. Nothing else is touched.
+
+    Being refused costs space at the destination and nothing else: the window is published already.
+    """
     written = {path for paths in staging.uploads() for path in paths}
     if superseded:
         written |= _paths(plan, superseded.manifest)
     for path in sorted(written - _paths(plan, manifest)):
-        store.delete(path)
-        log.info("removed %s: no current manifest names it", store.url(path))
+        try:
+            store.delete(path)
+        except DeliveryRefused as error:
+            log.warning("%s stays, though no current manifest names it: %s", store.url(path), error)
+        else:
+            log.info("removed %s: no current manifest names it", store.url(path))
 
 
 def _paths(plan: Plan, manifest: Manifest) -> set[str]:

@@ -1,6 +1,7 @@
 """Where files go. One module per kind of destination, all of the same shape; `local.py` is the one to copy.
 
-A destination module holds its declared model and `connect(destination)`, a context manager that yields a `Store`.
+A destination module holds its declared model, its `CAPABILITIES`, and `connect(destination)`, a context manager that
+yields a `Store`. One suite, `tests/contract`, holds every destination of the registry to what is promised here.
 Paths are relative to the destination's root, `/` between segments; the model's `prefix` is part of them already.
 """
 
@@ -19,9 +20,20 @@ if TYPE_CHECKING:
 DESTINATIONS: Mapping[str, str] = MappingProxyType(
     {
         "local": "include.exports.destinations.local",
+        "s3": "include.exports.destinations.s3",
     }
 )
-"""The module of each `type` of destination."""
+"""The module of each `type` of destination, sorted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a kind of destination does differently from the others, as data."""
+
+    checksums: tuple[str, ...]
+    """The algorithms that `Stored.checksum` may name."""
+    gaps: Mapping[str, str]
+    """Tests of the contract that it cannot meet, each with the reason. They must fail."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +42,8 @@ class Stored:
 
     size: int
     checksum: dict[str, str]
-    """The store's own checksum of the bytes it holds: algorithm to lower-case hex digest."""
+    """The store's own checksum of the bytes it holds: algorithm to lower-case hex digest. `sha256_composite` is S3's of
+    an object sent in n parts: the SHA-256 of their SHA-256 digests, and `-n`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +55,8 @@ class Document:
 
 
 class Store(Protocol):
-    """An open destination. Every method raises `DeliveryRefused` or `DeliveryInterrupted`, and nothing else."""
+    """An open destination. Every method raises `DeliveryRefused` or `DeliveryInterrupted`, and nothing else on purpose
+    but what it says."""
 
     def url(self, path: str) -> str:
         """The address of `path` for readers."""
@@ -51,7 +65,9 @@ class Store(Protocol):
         """Copy `source` to `path` and return what the store then holds.
 
         After this returns the file is complete and readable; until then no reader sees it. A file that is there with
-        the same bytes already is left alone. Leaves nothing behind but what `delete` of `path` removes.
+        the same bytes already is left alone. Leaves nothing behind but what `delete` of `path` removes. Raises
+        `VerificationError` when `source` is not what `sha256` says, which then becomes visible to nobody, or when the
+        store holds something else than was sent.
         """
 
     def stat(self, path: str) -> Stored | None:
@@ -77,10 +93,17 @@ class Store(Protocol):
 class DestinationModule(Protocol):
     """What every module named in `DESTINATIONS` provides."""
 
+    CAPABILITIES: Capabilities
+
     def connect(self, destination: Any) -> AbstractContextManager[Store]: ...
+
+
+def module(kind: str) -> DestinationModule:
+    """The module of a `type` of destination."""
+    found: DestinationModule = import_module(DESTINATIONS[kind])
+    return found
 
 
 def connect(destination: Any) -> AbstractContextManager[Store]:
     """Open a declared destination."""
-    module: DestinationModule = import_module(DESTINATIONS[destination.type])
-    return module.connect(destination)
+    return module(destination.type).connect(destination)

@@ -14,13 +14,12 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import shutil
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Literal
 from urllib.parse import quote
 
-from include.exports.destinations import Document, Stored
-from include.exports.errors import DeliveryInterrupted, DeliveryRefused
+from include.exports.destinations import Capabilities, Document, Stored
+from include.exports.errors import DeliveryInterrupted, DeliveryRefused, VerificationError
 from include.exports.model import Part
 from include.exports.paths import RelativePath, Segment, local_path
 
@@ -29,6 +28,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_NO_SERVER = "a folder has no server that answers; the kernel and the mount's own settings decide"
+CAPABILITIES = Capabilities(
+    checksums=("sha256",),
+    gaps={
+        "test_a_login_that_is_refused_is_not_repeated": "a folder has no login",
+        "test_a_server_that_fails_for_a_moment_is_asked_again": _NO_SERVER,
+        "test_a_server_that_keeps_failing_is_given_up_with_one_error": _NO_SERVER,
+    },
+)
+
+CHUNK = 1 << 20
 URL_SAFE = "/!'()*="
 """What stays as it is in an address besides letters, digits and `_.-~`: hive folders are called `day=2024-05-01`, and
 many readers do not decode addresses."""
@@ -60,8 +70,7 @@ class LocalStore:
         target = self._root / path
         with _errors(target), _partial(target) as partial:
             if not (target.exists() and _digest(target) == sha256):
-                with source.open("rb") as stream:
-                    shutil.copyfileobj(stream, partial, 1 << 20)
+                _copy(source, partial, sha256)
                 _publish(partial, target)
         return _found(self.stat(path), target)
 
@@ -143,6 +152,19 @@ def _same(file: IO[bytes], path: Path) -> bool:
         return os.path.samestat(path.stat(), os.fstat(file.fileno()))
     except FileNotFoundError:
         return False
+
+
+def _copy(source: Path, partial: IO[bytes], sha256: str) -> None:
+    digest = hashlib.sha256()
+    with source.open("rb") as stream:
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
+            partial.write(chunk)
+    if digest.hexdigest() != sha256:
+        raise VerificationError(
+            f"{source} has sha256 {digest.hexdigest()}, but {sha256} was announced; nothing was delivered, run the task"
+            " of the stage before again"
+        )
 
 
 def _publish(partial: IO[bytes], target: Path) -> None:

@@ -1,0 +1,303 @@
+"""A bucket of Amazon S3.
+
+What S3 does differently from a folder, and what follows:
+
+- An object is visible when its upload has ended, and not before. A file larger than `part_size` is sent as a multipart
+  upload, its parts in parallel. A worker that is killed leaves such an upload unfinished: no reader sees it, but it is
+  stored and billed, so give the bucket a lifecycle rule that aborts incomplete uploads after a day.
+- S3 checks and keeps the SHA-256 of what it is sent: of the object, or, for a multipart upload, of its parts and of
+  their digests together (a composite checksum). Both are computed from the file before it is sent.
+- Writing is conditional: `If-None-Match: *` creates, `If-Match: <ETag>` replaces.
+- A HEAD that is refused does not say why, and without the right to list the bucket, what is not there is refused too.
+  Refused is therefore taken as "not there": what is written next is refused with the reason, or it is conditional.
+
+The identity needs `s3:PutObject`, `s3:GetObject` and `s3:AbortMultipartUpload` on the objects. Without
+`s3:DeleteObject`, what a new generation supersedes stays where it is. `s3:ListBucket` is never used.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Annotated, Any, Literal, cast
+
+from pydantic import AfterValidator, Field
+
+from include.exports.destinations import Capabilities, Document, Stored
+from include.exports.errors import DeliveryInterrupted, DeliveryRefused, VerificationError
+from include.exports.model import Part
+from include.exports.paths import RelativePath, Segment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+MIB = 1 << 20
+MAX_PARTS = 10_000
+CONCURRENCY = 4
+"""Parts in flight. With parts of 16 MiB this fills a connection of 10 Gbit/s; memory does not grow with it."""
+
+CAPABILITIES = Capabilities(
+    checksums=("sha256", "sha256_composite"),
+    gaps={
+        "test_delete_removes_what_a_killed_writer_left": "finding unfinished uploads takes a right to list them, and"
+        " aborting one may hit a writer that is alive; a lifecycle rule of the bucket removes them",
+    },
+)
+
+_BUCKET = re.compile(r"(?=.{3,63}$)(?!(\d+\.)+\d+$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
+_LOGIN = {"ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch"}
+_PASSING = {"BadDigest", "NoSuchUpload", "RequestTimeout", "XAmzContentSHA256Mismatch"}
+"""Client errors that another try can cure: bytes damaged on the way, an upload that a lifecycle rule aborted."""
+_PASSING_STATUS = {408, 409, 429, *range(500, 600)}
+
+
+def _bucket(value: str) -> str:
+    if not _BUCKET.fullmatch(value):
+        remedy = re.sub(r"[^a-z0-9-]+", "-", value.lower()).strip("-")[:63]
+        raise ValueError(
+            f"{value!r} must be 3 to 63 lower-case letters, digits, hyphens and dots, each label beginning and ending"
+            f" with a letter or digit, and no IP address{f'; is it {remedy!r}?' if _BUCKET.fullmatch(remedy) else ''}"
+        )
+    return value
+
+
+class S3Destination(Part):
+    """A bucket of Amazon S3, or a folder in one."""
+
+    type: Literal["s3"] = "s3"
+    name: Segment = "s3"
+    """What `%DESTINATION_INSTANCE_NAME%` becomes."""
+    conn_id: Annotated[str, Field(min_length=1)] | None = None
+    """Airflow connection of type `aws`: an access key, or a role to assume. When absent, the worker's own identity."""
+    bucket: Annotated[str, AfterValidator(_bucket)]
+    """The bucket, which must exist."""
+    prefix: RelativePath = ""
+    """Folders inside the bucket under which everything is written."""
+    storage_class: Literal["STANDARD", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR"] = "STANDARD"
+    """Class of the data files. The manifest and its views, which are small and read often, are always `STANDARD`."""
+    kms_key_id: Annotated[str, Field(min_length=1)] | None = None
+    """KMS key that encrypts everything written, by id or ARN; the identity needs `kms:GenerateDataKey` and
+    `kms:Decrypt`. When absent, the bucket's own default."""
+    part_size: int = Field(default=16 * MIB, ge=5 * MIB, le=5 << 30)
+    """Bytes of a part of a multipart upload. Grows by itself for files of more than 10,000 parts."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Digests:
+    """What the store must say about a file: how it is sent, and its checksum."""
+
+    sha256: str
+    part_size: int
+    stored: Stored
+
+
+class S3Store:
+    """A `Store` on a bucket."""
+
+    def __init__(self, destination: S3Destination, client: Any) -> None:
+        self._destination, self._client = destination, client
+        self._encryption: dict[str, str] = {}
+        if destination.kms_key_id:
+            self._encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": destination.kms_key_id}
+
+    def url(self, path: str) -> str:
+        return f"s3://{self._destination.bucket}/{path}"
+
+    def put(self, source: Path, path: str, sha256: str) -> Stored:
+        digests = _digest(source, self._destination.part_size)
+        if digests.sha256 != sha256:
+            raise VerificationError(
+                f"{source} has sha256 {digests.sha256}, but {sha256} was announced; nothing was sent, run the task of"
+                " the stage before again"
+            )
+        if self.stat(path) == digests.stored:
+            return digests.stored
+        with self._errors(path):
+            self._upload(source, path, digests)
+        found = self.stat(path)
+        if found is None:
+            raise DeliveryRefused(
+                f"{self.url(path)} was sent but may not be looked at; grant s3:GetObject on it, so that it can be"
+                " verified"
+            )
+        if found != digests.stored:
+            raise VerificationError(f"{self.url(path)} was sent as {digests.stored}, but the store holds {found}")
+        return found
+
+    def stat(self, path: str) -> Stored | None:
+        from botocore.exceptions import ClientError
+
+        with self._errors(path):
+            try:
+                head = self._client.head_object(**self._at(path), ChecksumMode="ENABLED")
+            except ClientError as error:
+                if _status(error) in {403, 404}:
+                    return None
+                raise
+        return Stored(size=head["ContentLength"], checksum=_checksum(head.get("ChecksumSHA256")))
+
+    def open(self, path: str) -> IO[bytes]:
+        with self._errors(path):
+            return cast("IO[bytes]", self._client.get_object(**self._at(path))["Body"])
+
+    def read(self, path: str) -> Document | None:
+        from botocore.exceptions import ClientError
+
+        with self._errors(path):
+            try:
+                found = self._client.get_object(**self._at(path))
+            except ClientError as error:
+                if _code(error) in {"NoSuchKey", "AccessDenied"}:
+                    return None
+                raise
+            return Document(content=found["Body"].read(), version=found["ETag"])
+
+    def write(self, path: str, content: bytes, expected: str | None) -> str:
+        from botocore.exceptions import ClientError
+
+        condition = {"IfMatch": expected} if expected else {"IfNoneMatch": "*"}
+        with self._errors(path):
+            try:
+                written = self._client.put_object(
+                    **self._at(path), Body=content, ChecksumAlgorithm="SHA256", **condition, **self._encryption
+                )
+            except ClientError as error:
+                # A conditional write of what is gone is answered by 404, two at the same instant by 409.
+                if _code(error) not in {"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"}:
+                    raise
+                if expected is None and self.stat(path) is None:
+                    raise DeliveryRefused(
+                        f"{self.url(path)} exists but may not be read; grant s3:GetObject on it"
+                    ) from error
+                raise DeliveryInterrupted(
+                    f"{self.url(path)} was written by another run meanwhile; run this one again to build on it"
+                ) from error
+        return str(written["ETag"])
+
+    def delete(self, path: str) -> None:
+        with self._errors(path):
+            self._client.delete_object(**self._at(path))
+
+    def _at(self, path: str) -> dict[str, str]:
+        return {"Bucket": self._destination.bucket, "Key": path}
+
+    def _upload(self, source: Path, path: str, digests: _Digests) -> None:
+        from boto3.s3.transfer import TransferConfig, create_transfer_manager
+
+        about = {
+            "ChecksumAlgorithm": "SHA256",
+            "Metadata": {"sha256": digests.sha256},
+            "StorageClass": self._destination.storage_class,
+            **self._encryption,
+        }
+        if digests.stored.size <= digests.part_size:
+            with source.open("rb") as body:
+                self._client.put_object(**self._at(path), Body=body, **about)
+            return
+        part = digests.part_size
+        config = TransferConfig(multipart_threshold=part, multipart_chunksize=part, max_concurrency=CONCURRENCY)
+        with create_transfer_manager(self._client, config) as manager:
+            manager.upload(str(source), self._destination.bucket, path, extra_args=about).result()
+
+    def _errors(self, path: str) -> AbstractContextManager[None]:
+        return _errors(self.url(path), self._destination)
+
+
+@contextmanager
+def connect(destination: S3Destination) -> Iterator[S3Store]:
+    """The bucket, through the client of Airflow's S3Hook. Raises `DeliveryRefused` when there is no such connection.
+
+    Timeouts and retries are botocore's; `config_kwargs` of the connection overrides what is set here.
+    """
+    with _errors(f"s3://{destination.bucket}", destination):
+        client = _client(destination)
+    try:
+        yield S3Store(destination, client)
+    finally:
+        client.close()
+
+
+def _client(destination: S3Destination) -> Any:
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+    from airflow.sdk import BaseHook
+    from airflow.sdk.exceptions import AirflowNotFoundException
+    from botocore.config import Config
+
+    if destination.conn_id:
+        try:  # the hook would go on with whatever identity the worker has
+            BaseHook.get_connection(destination.conn_id)
+        except AirflowNotFoundException as error:
+            raise DeliveryRefused(
+                f"Airflow connection {destination.conn_id!r} does not exist; create it or correct conn_id"
+            ) from error
+    hook = S3Hook(aws_conn_id=destination.conn_id)
+    retries = {"mode": "standard", "total_max_attempts": 5}
+    settings = Config(connect_timeout=10, read_timeout=60, retries=retries).merge(hook.config)
+    return hook.get_client_type(region_name=hook.region_name, config=settings)
+
+
+@contextmanager
+def _errors(where: str, destination: S3Destination) -> Iterator[None]:
+    from botocore import exceptions
+
+    identity = f"Airflow connection {destination.conn_id!r}" if destination.conn_id else "the worker's own AWS identity"
+    try:
+        yield
+    except exceptions.ClientError as error:
+        code, message = _code(error), f"{where}: {error}"
+        if _status(error) in _PASSING_STATUS or code in _PASSING:
+            raise DeliveryInterrupted(f"{message}; the run is tried again") from error
+        if code in _LOGIN:
+            remedy = f"check the credentials of {identity}"
+        elif code == "NoSuchBucket":
+            remedy = "create the bucket, or correct `bucket`"
+        elif code == "AccessDenied":
+            remedy = f"grant this action to {identity}"
+        else:
+            remedy = f"check region, endpoint and rights of {identity}"
+        raise DeliveryRefused(f"{message}; {remedy}") from error
+    except (exceptions.ConnectionError, exceptions.HTTPClientError, exceptions.IncompleteReadError) as error:
+        raise DeliveryInterrupted(f"{where}: {error}; the run is tried again") from error
+    except exceptions.BotoCoreError as error:  # no credentials, half of them, a profile that is not there
+        raise DeliveryRefused(f"{where}: {error}; check {identity}") from error
+
+
+def _digest(source: Path, part_size: int) -> _Digests:
+    """SHA-256 of a file and of its parts, in one pass."""
+    size = source.stat().st_size
+    part_size = max(part_size, -(-size // MAX_PARTS))
+    whole, parts = hashlib.sha256(), []
+    with source.open("rb") as stream:
+        for start in range(0, size, part_size):
+            part, left = hashlib.sha256(), min(part_size, size - start)
+            while left and (chunk := stream.read(min(left, MIB))):
+                part.update(chunk)
+                whole.update(chunk)
+                left -= len(chunk)
+            parts.append(part.digest())
+    checksum = {"sha256": whole.hexdigest()}
+    if size > part_size:
+        checksum = {"sha256_composite": f"{hashlib.sha256(b''.join(parts)).hexdigest()}-{len(parts)}"}
+    return _Digests(whole.hexdigest(), part_size, Stored(size=size, checksum=checksum))
+
+
+def _checksum(value: str | None) -> dict[str, str]:
+    """S3's SHA-256, base64 with the number of parts behind a composite one, as `Stored.checksum`."""
+    if value is None:
+        return {}
+    digest, _, parts = value.partition("-")
+    found = base64.b64decode(digest).hex()
+    return {"sha256_composite": f"{found}-{parts}"} if parts else {"sha256": found}
+
+
+def _code(error: Any) -> str:
+    return str(error.response["Error"]["Code"])
+
+
+def _status(error: Any) -> int:
+    return int(error.response["ResponseMetadata"]["HTTPStatusCode"])

@@ -1,0 +1,272 @@
+"""What every destination promises, held against a real server of its kind."""
+
+import hashlib
+import random
+import re
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from include.exports import destinations
+from include.exports.destinations import DESTINATIONS, Document, connect
+from include.exports.errors import DeliveryInterrupted, DeliveryRefused, VerificationError
+from include.exports.paths import relative_path
+from tests.rigs.destinations import RIGS
+
+MIB = 1 << 20
+
+
+def sha(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def noise(size: int) -> bytes:
+    return random.Random(size).randbytes(size)  # noqa: S311  # the same bytes each time
+
+
+def test_every_destination_of_the_registry_has_a_rig_and_both_are_sorted():
+    assert list(RIGS) == list(DESTINATIONS) == sorted(DESTINATIONS)
+
+
+@pytest.mark.parametrize("kind", DESTINATIONS)
+def test_every_gap_names_a_test_of_this_contract(kind):
+    here = {name for name in globals() if name.startswith("test_")}
+    assert destinations.module(kind).CAPABILITIES.gaps.keys() - here == set()
+
+
+@pytest.mark.parametrize("size", ["empty", "one byte", "a part less 1", "a part", "a part and 1", "2 parts and 3"])
+def test_a_file_arrives_as_it_was_sent(rig, store, source, size):
+    part = rig.part_size
+    sizes = {"empty": 0, "one byte": 1, "a part less 1": part - 1, "a part": part, "a part and 1": part + 1}
+    content = noise(sizes.get(size, 2 * part + 3))
+    stored = store.put(source(content), "a/b/part", sha(content))
+    assert rig.visible() == {"a/b/part": content}
+    assert stored == store.stat("a/b/part")
+    assert stored.size == len(content)
+    assert set(stored.checksum) <= set(destinations.module(rig.destination.type).CAPABILITIES.checksums)
+    assert len(stored.checksum) == 1
+    with store.open("a/b/part") as stream:
+        assert stream.read() == content
+    assert rig.leftovers() == []
+
+
+@pytest.mark.parametrize("size", [64 * MIB, pytest.param(1 << 30, marks=pytest.mark.large)], ids=["64 MiB", "1 GiB"])
+def test_a_large_file_arrives_as_it_was_sent(store, tmp_path, size):
+    block = noise(MIB)
+    source, digest = tmp_path / "source", hashlib.sha256()
+    with source.open("wb") as stream:
+        for number in range(size // MIB):
+            chunk = number.to_bytes(8) + block[8:]
+            digest.update(chunk)
+            stream.write(chunk)
+    assert store.put(source, "part", digest.hexdigest()).size == size
+    back = hashlib.sha256()
+    with store.open("part") as stream:
+        while chunk := stream.read(MIB):
+            back.update(chunk)
+    assert back.hexdigest() == digest.hexdigest()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "day=2019-11-25/!-_.*'()=/Part-00000.json.gz",
+        "...",
+        "a=b=c/-/_",
+        "'*'/(x)/=",
+        "n" * 240,
+        "/".join(["long" * 50] * 5)[:1000].rstrip("/"),
+    ],
+    ids=["every sign", "dots", "signs alone", "globs", "240 characters", "1000 characters"],
+)
+def test_every_path_that_a_definition_may_make_is_taken_as_it_is(rig, store, source, path):
+    assert relative_path(path) == path
+    store.put(source(b"rows"), path, sha(b"rows"))
+    version = store.write(f"{path}.m", b"{}", None)
+    assert rig.visible() == {path: b"rows", f"{path}.m": b"{}"}
+    assert store.read(f"{path}.m") == Document(content=b"{}", version=version)
+    assert store.url(path).startswith(("file:///", "s3://"))
+    assert store.url(path).endswith(f"/{path}")
+    store.delete(path)
+    assert rig.visible() == {f"{path}.m": b"{}"}
+
+
+def test_the_same_file_again_changes_nothing(rig, store, source):
+    content = noise(rig.part_size + 1)
+    first = store.put(source(content), "part", sha(content))
+    before = rig.identity("part")
+    assert store.put(source(content), "part", sha(content)) == first
+    assert rig.identity("part") == before
+
+
+@pytest.mark.parametrize("damaged", [b"rowz", b"rows, and more", b""], ids=["other bytes", "longer", "empty"])
+def test_a_damaged_file_is_replaced(rig, store, source, damaged):
+    rig.place("part", damaged)
+    store.put(source(b"rows"), "part", sha(b"rows"))
+    assert rig.visible() == {"part": b"rows"}
+
+
+@pytest.mark.parametrize("size", [-1, 1], ids=["shorter", "longer"])
+def test_a_source_that_is_not_what_was_announced_is_not_delivered(rig, store, source, size):
+    announced = noise(rig.part_size * 2 + 5)
+    path = source(announced[:size] if size < 0 else announced + b"x")
+    with pytest.raises(VerificationError, match=f"but {sha(announced)} was announced; nothing was"):
+        store.put(path, "part", sha(announced))
+    assert (rig.visible(), rig.leftovers()) == ({}, [])
+
+
+def test_a_failure_half_way_leaves_nothing_visible_and_nothing_behind(rig, store, source):
+    content = noise(rig.part_size * 3)
+    path = source(content)
+    with rig.breaking(), pytest.raises(DeliveryInterrupted, match="the run is tried again"):
+        store.put(path, "part", sha(content))
+    assert (rig.visible(), rig.leftovers()) == ({}, [])
+    store.put(path, "part", sha(content))
+    assert rig.visible() == {"part": content}
+
+
+def test_what_a_killed_writer_left_is_not_visible_and_in_nobodys_way(rig, store, source):
+    rig.interrupt("part")
+    assert (rig.visible(), store.stat("part")) == ({}, None)
+    store.put(source(b"rows"), "part", sha(b"rows"))
+    assert rig.visible() == {"part": b"rows"}
+
+
+def test_delete_removes_what_a_killed_writer_left(rig, store):
+    rig.interrupt("part")
+    store.delete("part")
+    assert rig.leftovers() == []
+
+
+def test_what_is_not_there_is_none_and_deleting_it_is_no_error(rig, store):
+    assert store.stat("nothing") is None
+    assert store.read("nothing") is None
+    store.delete("nothing")
+    with pytest.raises(DeliveryRefused, match="nothing"):
+        store.open("nothing")
+    assert rig.visible() == {}
+
+
+def test_delete_removes_one_file_and_no_other(rig, store, source):
+    for path in ("a/part", "a/part-2", "a/part/"[:-1] + ".json", "part"):
+        rig.place(path, b"theirs")
+    store.put(source(b"rows"), "a/par", sha(b"rows"))
+    store.delete("a/par")
+    assert rig.visible() == dict.fromkeys(("a/part", "a/part-2", "a/part.json", "part"), b"theirs")
+
+
+def test_a_document_is_replaced_only_by_who_names_its_version(rig, store):
+    first = store.write("m.json", b"one, and longer", None)
+    assert store.read("m.json") == Document(content=b"one, and longer", version=first)
+    with pytest.raises(DeliveryInterrupted, match="written by another run"):
+        store.write("m.json", b"two", None)
+    second = store.write("m.json", b"two", first)
+    with pytest.raises(DeliveryInterrupted, match="written by another run"):
+        store.write("m.json", b"three", first)
+    assert store.read("m.json") == Document(content=b"two", version=second)
+    assert rig.visible() == {"m.json": b"two"}
+
+
+def test_a_document_that_was_removed_is_not_replaced(rig, store):
+    version = store.write("m.json", b"one", None)
+    store.delete("m.json")
+    with pytest.raises(DeliveryInterrupted, match="written by another run"):
+        store.write("m.json", b"two", version)
+    assert rig.visible() == {}
+
+
+def test_of_many_writers_of_a_new_document_one_wins(rig, store):
+    def attempt(number: int) -> bool:
+        try:
+            store.write("m.json", str(number).encode() * 100_000, None)
+        except DeliveryInterrupted:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        won = [number for number, ok in enumerate(pool.map(attempt, range(8))) if ok]
+    assert len(won) == 1
+    assert rig.visible() == {"m.json": str(won[0]).encode() * 100_000}
+    assert rig.leftovers() == []
+
+
+def test_many_writers_of_one_part_leave_it_complete(rig, store, source):
+    content = noise(rig.part_size + 1)
+    path = source(content)
+    with ThreadPoolExecutor(4) as pool:
+        results = set(map(str, pool.map(lambda _: store.put(path, "part", sha(content)), range(4))))
+    assert len(results) == 1
+    assert (rig.visible(), rig.leftovers()) == ({"part": content}, [])
+
+
+def test_a_place_that_does_not_exist_is_refused_and_not_made(rig, source):
+    with (
+        pytest.raises(DeliveryRefused, match=r"check that the folder exists, is mounted|create the bucket, or correct"),
+        connect(rig.missing()) as store,
+    ):
+        store.put(source(b"rows"), "part", sha(b"rows"))
+
+
+def test_a_login_that_is_refused_is_not_repeated(rig, source):
+    before = rig.requests()
+    with (
+        connect(rig.without_login()) as store,
+        pytest.raises(DeliveryRefused, match=r"check the credentials of Airflow connection 'wrong'"),
+    ):
+        store.put(source(b"rows"), "part", sha(b"rows"))
+    assert rig.requests() - before <= 2, "one question whether it is there, one attempt to send it"
+    assert rig.visible() == {}
+
+
+def test_what_may_not_be_written_is_refused_and_what_is_there_can_be_read(rig, source):
+    rig.place("m.json", b"{}")
+    with connect(rig.read_only()) as store:
+        with pytest.raises(DeliveryRefused, match=r"Permission denied|AccessDenied.*grant this action to"):
+            store.put(source(b"rows"), "part", sha(b"rows"))
+        document = store.read("m.json")
+        assert document is not None
+        assert document.content == b"{}"
+        with pytest.raises(DeliveryRefused):
+            store.write("m.json", b"[]", document.version)
+    assert rig.visible() == {"m.json": b"{}"}
+
+
+def test_who_may_not_delete_can_deliver(rig, source):
+    with connect(rig.without_delete()) as store:
+        content = noise(rig.part_size + 1)
+        store.put(source(content), "part", sha(content))
+        version = store.write("m.json", b"one", None)
+        store.write("m.json", b"two", version)
+        with pytest.raises(DeliveryRefused):
+            store.delete("part")
+    assert rig.visible() == {"part": content, "m.json": b"two"}
+
+
+@pytest.mark.parametrize("how", ["500", "503", "429", "reset"])
+def test_a_server_that_fails_for_a_moment_is_asked_again(rig, store, source, how):
+    rig.failing(how, times=1)
+    store.put(source(b"rows"), "part", sha(b"rows"))
+    rig.failing(how, times=1)
+    store.write("m.json", b"{}", None)
+    rig.failing(how, times=2)
+    content = noise(rig.part_size * 2)
+    store.put(source(content), "parts", sha(content))
+    assert rig.visible() == {"part": b"rows", "m.json": b"{}", "parts": content}
+
+
+@pytest.mark.parametrize("how", ["500", "503", "429", "reset"])
+def test_a_server_that_keeps_failing_is_given_up_with_one_error(rig, store, source, how):
+    rig.failing(how, times=1_000)
+    with pytest.raises(DeliveryInterrupted, match=rf"^{re.escape(store.url('part'))}: .*; the run is tried again$"):
+        store.put(source(b"rows"), "part", sha(b"rows"))
+    with pytest.raises(DeliveryInterrupted, match=rf"^{re.escape(store.url('m.json'))}: .*; the run is tried again$"):
+        store.write("m.json", b"{}", None)
+    assert rig.visible() == {}
+
+
+def test_many_small_files_go_through_few_connections(rig, store, source):
+    path = source(b"rows")
+    for number in range(300):
+        store.put(path, f"part-{number:05d}", sha(b"rows"))
+    assert len(rig.visible()) == 300
+    assert rig.connections() <= 4

@@ -46,6 +46,7 @@ POLICIES = {
     "writer": ["s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload", "s3:DeleteObject"],
     "keeper": ["s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload"],
     "reader": ["s3:GetObject"],
+    "blind": ["s3:PutObject", "s3:AbortMultipartUpload"],
 }
 
 
@@ -120,8 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
     """Keeps connections open, as S3 does and werkzeug's own server does not."""
 
     protocol_version = "HTTP/1.1"
-    wbufsize = -1  # an answer in one piece: in two, the second one waits for the client's delayed acknowledgement
-    disable_nagle_algorithm = True
+    disable_nagle_algorithm = True  # the body would wait until the client acknowledges the headers
     server_of_ours: Server
 
     def _any(self) -> None:
@@ -219,6 +219,11 @@ class S3Rig:
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket)
         keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
         return {key: self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read() for key in keys}
+
+    def head(self, path: str) -> dict[str, Any]:
+        """What S3 says about an object."""
+        head: dict[str, Any] = self._client.head_object(Bucket=self._bucket, Key=path)
+        return head
 
     def leftovers(self) -> list[str]:
         uploads = self._client.list_multipart_uploads(Bucket=self._bucket).get("Uploads", [])

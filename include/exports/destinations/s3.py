@@ -196,13 +196,16 @@ class S3Store:
             **self._encryption,
         }
         if digests.stored.size <= digests.part_size:
+            checksum = base64.b64encode(bytes.fromhex(digests.sha256)).decode()
             with source.open("rb") as body:
-                self._client.put_object(**self._at(path), Body=body, **about)
+                self._client.put_object(**self._at(path), Body=body, ChecksumSHA256=checksum, **about)
             return
         part = digests.part_size
         config = TransferConfig(multipart_threshold=part, multipart_chunksize=part, max_concurrency=CONCURRENCY)
         with create_transfer_manager(self._client, config) as manager:
-            manager.upload(str(source), self._destination.bucket, path, extra_args=about).result()
+            manager.upload(
+                str(source), self._destination.bucket, path, extra_args=about | {"ChecksumAlgorithm": "SHA256"}
+            ).result()
 
     def _errors(self, path: str) -> AbstractContextManager[None]:
         return _errors(self.url(path), self._destination)

@@ -1,0 +1,144 @@
+"""What S3 does besides what every destination promises."""
+
+import base64
+import hashlib
+import json
+import os
+import socket
+
+import pytest
+
+from include.exports import S3Destination
+from include.exports.destinations import Stored, connect
+from include.exports.destinations.s3 import S3Store
+from include.exports.errors import DeliveryInterrupted, DeliveryRefused, VerificationError
+from tests.rigs import s3
+
+MIB = 1 << 20
+
+
+def sha(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory):
+    """The address of a server that checks checksums."""
+    with s3.ministack(tmp_path_factory.mktemp("ministack")) as url:
+        yield url
+
+
+@pytest.fixture
+def bucket(strict, monkeypatch):
+    """A bucket of it, as a destination, and boto3's own client to look at it."""
+    credentials = {"aws_access_key_id": "any", "aws_secret_access_key": "any"}
+    monkeypatch.setenv("AIRFLOW_CONN_STRICT", s3.airflow(strict, credentials))
+    client = s3.client(strict, credentials)
+    client.create_bucket(Bucket="strict")
+    return S3Destination(conn_id="strict", bucket="strict", part_size=5 * MIB), client
+
+
+@pytest.fixture
+def rig(tmp_path, monkeypatch):
+    return s3.S3Rig(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def source(tmp_path):
+    def write(content: bytes):
+        path = tmp_path / "source"
+        path.write_bytes(content)
+        return path
+
+    return write
+
+
+def test_the_checksum_of_many_parts_is_what_a_server_that_computes_it_says(bucket, source):
+    destination, client = bucket
+    content = os.urandom(12 * MIB + 1)
+    with connect(destination) as store:
+        stored = store.put(source(content), "part", sha(content))
+    head = client.head_object(Bucket="strict", Key="part", ChecksumMode="ENABLED")
+    parts = b"".join(hashlib.sha256(content[at : at + 5 * MIB]).digest() for at in range(0, len(content), 5 * MIB))
+    assert head["ChecksumSHA256"] == f"{base64.b64encode(hashlib.sha256(parts).digest()).decode()}-3"
+    assert stored == Stored(size=len(content), checksum={"sha256_composite": f"{sha(parts)}-3"})
+    assert head["Metadata"] == {"sha256": sha(content)}
+
+
+class Careless(S3Store):
+    """A store whose files change after they were looked at and before they are sent."""
+
+    def _upload(self, source, *arguments):
+        source.write_bytes(source.read_bytes()[:-1] + b"?")
+        super()._upload(source, *arguments)
+
+
+def test_a_file_that_changes_before_it_is_sent_is_refused_by_the_server(bucket, source):
+    destination, client = bucket
+    content = b"rows"
+    with pytest.raises(DeliveryInterrupted, match="BadDigest"):
+        Careless(destination, client).put(source(content), "changed", sha(content))
+    with connect(destination) as store:
+        assert store.stat("changed") is None
+
+
+def test_a_large_file_that_changes_before_it_is_sent_is_not_taken_for_delivered(bucket, source):
+    """Its parts are hashed again when they are sent, so the server takes them. The checksum of the whole tells."""
+    destination, client = bucket
+    content = bytes(10 * MIB)
+    with pytest.raises(VerificationError, match=r"was sent as .*, but the store holds"):
+        Careless(destination, client).put(source(content), "changed", sha(content))
+
+
+def test_encryption_and_storage_class_are_asked_for(rig, source):
+    destination = rig.destination.model_copy(update={"kms_key_id": "key", "storage_class": "GLACIER_IR"})
+    content = bytes(rig.part_size + 1)
+    with connect(destination) as store:
+        store.put(source(b"rows"), "small", sha(b"rows"))
+        store.put(source(content), "large", sha(content))
+        store.write("m.json", b"{}", None)
+    heads = {key: rig.head(key) for key in ("small", "large", "m.json")}
+    found = {key: (head.get("StorageClass"), head["ServerSideEncryption"]) for key, head in heads.items()}
+    assert found == {
+        "small": ("GLACIER_IR", "aws:kms"),
+        "large": ("GLACIER_IR", "aws:kms"),
+        "m.json": (None, "aws:kms"),
+    }
+
+
+def test_what_is_there_and_may_not_be_read_is_not_replaced(rig):
+    rig.place("m.json", b"theirs")
+    with connect(rig.by("blind")) as store:
+        assert store.read("m.json") is None
+        with pytest.raises(DeliveryRefused, match="exists but may not be read; grant s3:GetObject on it"):
+            store.write("m.json", b"ours", None)
+    assert rig.visible() == {"m.json": b"theirs"}
+
+
+def test_what_cannot_be_verified_is_not_taken_for_delivered(rig, source):
+    with connect(rig.by("blind")) as store, pytest.raises(DeliveryRefused, match="so that it can be verified"):
+        store.put(source(b"rows"), "part", sha(b"rows"))
+
+
+def test_a_connection_that_does_not_exist_is_refused_and_not_replaced_by_the_worker_s_identity(monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "the worker's")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "own")
+    destination = S3Destination(conn_id="no_such_connection", bucket="exports")
+    with (
+        pytest.raises(DeliveryRefused, match="Airflow connection 'no_such_connection' does not exist"),
+        connect(destination),
+    ):
+        pass
+
+
+def test_a_server_that_answers_no_more_is_given_up(monkeypatch, source):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        connection = json.loads(s3.airflow(url, {"aws_access_key_id": "any", "aws_secret_access_key": "any"}))
+        connection["extra"]["config_kwargs"] |= {"read_timeout": 0.5}
+        monkeypatch.setenv("AIRFLOW_CONN_SILENT", json.dumps(connection))
+        with (
+            connect(S3Destination(conn_id="silent", bucket="exports")) as store,
+            pytest.raises(DeliveryInterrupted, match="Read timeout"),
+        ):
+            store.put(source(b"rows"), "part", sha(b"rows"))

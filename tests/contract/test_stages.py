@@ -1,0 +1,95 @@
+"""The whole path of a record to every destination, by an identity with the documented rights."""
+
+import gzip
+import hashlib
+import json
+import logging
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from include.exports import Daily, DatasetExport, JsonFiles, LakeSource, TimeColumn, Views
+from include.exports.definition import ManifestFile
+from include.exports.stages import Stages
+from include.exports.staging import Staging
+from include.exports.window import window
+
+DAY = datetime(2019, 11, 25, tzinfo=UTC)
+FOLDER = "events/exportTime=201911260000"
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Runs an export of that many records to a destination."""
+    (tmp_path / "lake").mkdir()
+    runs = iter(range(100))
+
+    def deliver(destination, rows: int) -> dict:
+        at = [DAY + timedelta(seconds=number) for number in range(rows)]
+        table = pa.table({"id": pa.array(range(rows), pa.int64()), "at": pa.array(at, pa.timestamp("us", "UTC"))})
+        pq.write_table(table, tmp_path / "lake" / "a.parquet")
+        export = DatasetExport(
+            name="events",
+            owner="tests",
+            source=LakeSource(path=str(tmp_path / "lake"), time_column=TimeColumn(name="at")),
+            mode="incremental",
+            schedule=Daily(start="2019-11-24", end="2019-12-01"),
+            files=JsonFiles(max_rows=60),
+            destination=destination,
+            manifest=ManifestFile(views=Views(files="files.txt")),
+        )
+        covered = window(export, DAY, DAY + timedelta(days=1), DAY)
+        stages = Stages(
+            export, covered, Staging(f"file://{tmp_path}/staging", "events", covered.key, f"run {next(runs)}")
+        )
+        for shard in stages.validate_eligibility():
+            stages.extract_records(shard)
+            stages.serialize_files(shard)
+            stages.deliver_files(shard)
+        return stages.publish_manifest()
+
+    return deliver
+
+
+def ids(visible: dict[str, bytes]) -> list[int]:
+    """What a reader has who goes by the manifest."""
+    manifest = json.loads(visible[f"{FOLDER}/_manifest.json"])
+    found = []
+    for entry in manifest["entries"]:
+        (path,) = (path for path in visible if entry["url"].endswith(f"/{path}"))
+        content = visible[path]
+        assert hashlib.sha256(content).hexdigest() == entry["meta"]["sha256"]
+        found += [json.loads(line)["id"] for line in gzip.decompress(content).splitlines()]
+    return found
+
+
+def test_a_window_is_delivered_again_without_a_change_and_then_replaced(rig, run):
+    first = run(rig.destination, rows=100)
+    delivered = rig.visible()
+    assert (first["generation"], first["changed"], first["rows"], first["files"]) == (1, True, 100, 2)
+    assert len(delivered) == 4, "two parts, a view and the manifest"
+    assert ids(delivered) == list(range(100))
+
+    writes = {path: rig.identity(path) for path in delivered}
+    assert run(rig.destination, rows=100) == first | {"changed": False}
+    assert {path: rig.identity(path) for path in rig.visible()} == writes
+
+    assert run(rig.destination, rows=130)["generation"] == 2
+    assert ids(rig.visible()) == list(range(130))
+    assert len(rig.visible()) == 5, "of the first generation only what the second one has too"
+    assert rig.leftovers() == []
+
+
+def test_who_may_not_delete_publishes_and_is_told_what_stays(rig, run, caplog):
+    destination = rig.without_delete()
+    run(destination, rows=100)
+    before = rig.visible()
+    with caplog.at_level(logging.WARNING):
+        assert run(destination, rows=130)["generation"] == 2
+    assert ids(rig.visible()) == list(range(130))
+    assert before.keys() <= rig.visible().keys()
+    stays = [record.getMessage() for record in caplog.records if "stays, though" in record.getMessage()]
+    assert len(stays) == 2
+    assert all("DeleteObject" in message for message in stays)

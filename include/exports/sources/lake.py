@@ -217,10 +217,12 @@ def _open(source: LakeSource, con: duckdb.DuckDBPyConnection) -> AbstractFileSys
 
     if "://" not in source.path:
         return LocalFileSystem()
-    from airflow.sdk import ObjectStoragePath
+    from airflow.sdk import BaseHook, ObjectStoragePath
     from airflow.sdk.exceptions import AirflowNotFoundException
 
     try:
+        if source.conn_id:
+            BaseHook.get_connection(source.conn_id)  # without it some stores are opened with other credentials
         fs: AbstractFileSystem = ObjectStoragePath(source.path, conn_id=source.conn_id).fs
     except AirflowNotFoundException as error:
         raise NotEligible(

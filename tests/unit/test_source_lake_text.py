@@ -399,6 +399,28 @@ def test_a_lake_on_another_store_is_listed_and_read_through_it(form):
     assert len(lake.shards(source, Request(start=NOON))[0].files) == 3
 
 
+class Failing(MemoryFileSystem):
+    """A store that lists its files and then does not answer."""
+
+    cachable = False
+
+    def open(self, path: str, mode: str = "rb", **options: Any) -> Any:
+        if mode == "rb":
+            raise TimeoutError(f"no answer about {path}")
+        return super().open(path, mode, **options)
+
+
+@pytest.mark.parametrize("form", ["csv", "ndjson", "parquet"])
+def test_a_store_that_does_not_answer_interrupts_the_run(form, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_FAILING", "generic://")
+    store = Failing()
+    store.pipe_file(f"/failing/x.{form}", b"unread")
+    attach("memory", "failing", fs=store)
+    types = {} if form == "parquet" else EVENTS
+    with pytest.raises(SourceInterrupted, match=rf"no answer about .*/failing/x\.{form}; the task is tried again"):
+        read(LakeSource(path="memory://failing", conn_id="failing", format=form, types=types))
+
+
 @pytest.mark.parametrize(
     ("path", "conn_id", "said"),
     [

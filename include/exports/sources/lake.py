@@ -283,6 +283,8 @@ def _errors(source: LakeSource) -> Iterator[None]:
     except (duckdb.OutOfMemoryException, duckdb.InterruptException):
         raise
     except duckdb.Error as error:
+        if str(error).startswith("Traceback"):  # of a file system that is not DuckDB's own
+            raise SourceInterrupted(f"{source.path}: {str(error).splitlines()[-1]}; the task is tried again") from error
         raise SourceRefused(f"{source.path}: {_first_line(error)}") from error
 
 

@@ -8,7 +8,7 @@ The database orders the rows: text sorts by its collation, NULLs come where it p
 
 from __future__ import annotations
 
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -19,6 +19,7 @@ from include.exports.model import Part, Problems
 from include.exports.sources import Column, Request, Shard, Statement
 from include.exports.sources.exact import type_problem
 from include.exports.sources.query import BOUNDS, bounds_in
+from include.exports.sources.stream import stream
 from include.exports.time_column import TimeColumn
 
 if TYPE_CHECKING:
@@ -138,31 +139,14 @@ def records(source: SqlSource, request: Request, shard: Shard, con: duckdb.DuckD
     `SourceRefused` for a value that cannot be kept, `SourceInterrupted` when the database goes away.
     """
     import duckdb
-    import pyarrow as pa
 
     reader, hook = _open(source)
     name = f"sql_source_{shard.index}"
-    with reader.batches(source, request, hook) as (schema, batches), closing(batches):
-        failures: list[Exception] = []
-        con.register(name, pa.RecordBatchReader.from_batches(schema, _watched(batches, failures)))
+    with reader.batches(source, request, hook) as (schema, batches), stream(con, name, schema, batches):
         try:
             yield f"select {', '.join(identifier(column) for column in schema.names)} from {name}"
-        except Exception as error:
-            if failures:
-                raise failures[0] from error
-            if isinstance(error, (duckdb.DataError, duckdb.InvalidInputException)):
-                raise SourceRefused(f"{source.conn_id}: {str(error).splitlines()[0]}") from error
-            raise
-        finally:
-            con.unregister(name)
-
-
-def _watched(batches: Iterator[pa.RecordBatch], failures: list[Exception]) -> Iterator[pa.RecordBatch]:
-    try:
-        yield from batches
-    except Exception as error:
-        failures.append(error)
-        raise
+        except (duckdb.DataError, duckdb.InvalidInputException) as error:
+            raise SourceRefused(f"{source.conn_id}: {str(error).splitlines()[0]}") from error
 
 
 def _open(source: SqlSource) -> tuple[Reader, DbApiHook]:

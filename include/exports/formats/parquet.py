@@ -12,8 +12,7 @@ from pydantic import Field
 
 from include.exports.contract import refusals
 from include.exports.engine import literal, with_room
-from include.exports.formats import Written
-from include.exports.model import Part
+from include.exports.formats import Files, Written
 from include.exports.progress import EVERY_SECONDS
 
 if TYPE_CHECKING:
@@ -33,28 +32,14 @@ ROW_GROUP_MB = 32
 """A row group of wide rows ends early: DuckDB holds all of it, more than once, until it is written."""
 
 
-class ParquetFiles(Part):
+class ParquetFiles(Files):
     """Columnar files with a schema."""
 
     type: Literal["parquet"] = "parquet"
     compression: Literal["none", "snappy", "gzip", "zstd"] = "zstd"
     """Codec of the pages inside the file."""
-    max_rows: int | None = Field(default=None, gt=0)
-    """At most this many records a file; no limit when absent."""
-    max_bytes: int | None = Field(default=None, gt=0)
-    """At most about this many bytes a file, as it is delivered; no limit when absent."""
     row_group_rows: int = Field(default=122_880, ge=2048)
     """Records of a row group, which is what a reader can skip or read alone; wide records make smaller ones."""
-
-    @property
-    def header_lines(self) -> int:
-        """Lines at the top of each file that are no records."""
-        return 0
-
-    @property
-    def dialect(self) -> dict[str, str] | None:
-        """What a reader has to know to split a line into fields; None where the format leaves no choice."""
-        return None
 
     @property
     def extension(self) -> str:

@@ -6,6 +6,7 @@ of the files' paths, and within a file as they lie. DuckDB reads Parquet itself,
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -289,4 +290,5 @@ def _errors(source: LakeSource) -> Iterator[None]:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]
+    """What DuckDB says, without the class of the error and without its advice on settings that are not ours."""
+    return re.sub("^[A-Z][A-Za-z ]* Error: ", "", str(error).splitlines()[0])

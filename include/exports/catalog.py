@@ -39,7 +39,7 @@ class Catalog:
     declared: tuple[Declared, ...]
     """Ordered by name."""
     errors: tuple[DefinitionError, ...]
-    """One for each file that cannot be read, and for each name that is declared twice."""
+    """One for each file that cannot be read, and for each name or folder that is declared twice."""
 
     def find(self, name: str) -> DatasetExport:
         """The export of that name. Raises `DefinitionError` with the nearest name when there is none."""
@@ -78,6 +78,7 @@ def read(folder: Path | None = None) -> Catalog:
     """
     folder = folder or dags_folder()
     declared: dict[str, Declared] = {}
+    places: dict[tuple[str, str], Declared] = {}
     errors = []
     for file in sorted(folder.rglob("*.py")):
         exports: list[DatasetExport] = []
@@ -93,10 +94,22 @@ def read(folder: Path | None = None) -> Catalog:
         for export in exports:
             if other := declared.get(export.name):
                 problem = Problem("name", f"{export.name!r} is declared in {other.file} too; rename one of them")
-                errors.append(DefinitionError(str(file), f"DatasetExport {export.name!r}", [problem]))
+            elif other := places.get(_place(export)):
+                rule = f"is also that of {other.export.name!r}, at the same destination; give one of them another"
+                problem = Problem("folder", f"{export.folder!r} {rule}")
             else:
-                declared[export.name] = Declared(export=export, file=file)
+                declared[export.name] = places[_place(export)] = Declared(export=export, file=file)
+                continue
+            errors.append(DefinitionError(str(file), f"DatasetExport {export.name!r}", [problem]))
     return Catalog(folder=folder, declared=tuple(declared[name] for name in sorted(declared)), errors=tuple(errors))
+
+
+def _place(export: DatasetExport) -> tuple[str, str]:
+    """Destination and folder, as far as they do not depend on the run. Two exports there would take turns."""
+    folder = export.folder
+    for macro, value in export.macro_values().items():
+        folder = folder.replace(f"%{macro}%", value)
+    return export.destination.model_dump_json(exclude={"name"}), folder
 
 
 def _unreadable(file: Path, error: BaseException) -> DefinitionError:

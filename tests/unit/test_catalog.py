@@ -82,6 +82,20 @@ def test_a_name_that_is_declared_twice_is_an_error_of_the_second_file(tmp_path):
     )
 
 
+def test_a_folder_that_two_exports_share_is_an_error_of_the_second_file(tmp_path):
+    shared = EXPORT.replace("destination=", 'dataset="orders", destination=')
+    put(tmp_path, a=shared.format(name="one"), b=shared.format(name="two"))
+    found = catalog.read(tmp_path)
+    assert [item.export.name for item in found.declared] == ["one"]
+    (error,) = found.errors
+    assert [(problem.field, problem.message) for problem in error.problems] == [
+        (
+            "folder",
+            "'%DATASET_NAME%/%EXPORT_TIME%' is also that of 'one', at the same destination; give one of them another",
+        )
+    ]
+
+
 def test_an_unknown_name_gets_the_nearest_one(tmp_path):
     put(tmp_path, a=EXPORT.format(name="impressions"), b=EXPORT.format(name="clicks"))
     found = catalog.read(tmp_path)

@@ -426,3 +426,15 @@ def test_staging_of_one_run_is_not_that_of_another(tmp_path):
     assert staging.read("plan.json") == {"a": 1}
     with pytest.raises(NotEligible, match="is gone: staging is kept for a limited time"):
         other.read("plan.json")
+
+
+def test_a_column_that_files_spell_in_another_case_is_one_column(rig):
+    rig.lake(2)
+    table = pq.read_table(rig.root / "lake/b.parquet")
+    pq.write_table(table.rename_columns(["ID", "at", "Name"]), rig.root / "lake/b.parquet")
+    rig.declare(source=rig.export.source.model_copy(update={"shard_bytes": 1}))
+    rig.run()
+    assert [row for part in rig.parts() for row in rows_of(part)] == [
+        {"id": 0, "at": "2019-11-25T00:00:00.000000Z", "name": "name 0"},
+        {"id": 1, "at": "2019-11-25T00:00:01.000000Z", "name": "name 1"},
+    ]

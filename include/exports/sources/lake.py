@@ -120,15 +120,11 @@ def shards(source: LakeSource, request: Request) -> tuple[Shard, ...]:
             groups[-1] = ([*files, file], total + size)
     countable = source.format == "parquet" and len(found) <= FOOTERS
     with _errors(source):
-        return tuple(
-            Shard(
-                index=index,
-                files=tuple(files),
-                size=size,
-                rows=parquet_files.count(con, files) if countable and files else None,
-            )
-            for index, (files, size) in enumerate(groups)
-        )
+        counted = [parquet_files.count(con, files) if countable and files else (None, None) for files, _ in groups]
+    return tuple(
+        Shard(index=index, files=tuple(files), size=size, rows=rows, row_bytes=row_bytes)
+        for index, ((files, size), (rows, row_bytes)) in enumerate(zip(groups, counted, strict=True))
+    )
 
 
 def statement(source: LakeSource, request: Request, shard: Shard) -> Statement:
@@ -169,9 +165,15 @@ def _query(source: LakeSource, request: Request, relation: str, present: Sequenc
 
 
 def _select(request: Request, present: Sequence[str]) -> str:
-    return ", ".join(
-        identifier(name) if name in present else f"null as {identifier(name)}" for name in request.columns or ()
-    )
+    """The requested columns. Files may spell a name in another case, which to DuckDB is the same name."""
+    folded = {name.casefold() for name in present}
+
+    def column(name: str) -> str:
+        if name in present:
+            return identifier(name)
+        return f"{identifier(name) if name.casefold() in folded else 'null'} as {identifier(name)}"
+
+    return ", ".join(map(column, request.columns or ()))
 
 
 def _window(time_column: TimeColumn | None, request: Request) -> list[str]:

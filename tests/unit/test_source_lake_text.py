@@ -282,6 +282,16 @@ def test_rows_come_in_order_of_the_files_and_of_the_declared_columns(tmp_path, f
 
 
 @pytest.mark.parametrize("form", ["csv", "ndjson"])
+def test_a_query_can_run_again_since_a_run_may_need_more_memory_than_it_was_given(tmp_path, form):
+    put(tmp_path, **{f"x__{form}": events(form, range(5000))})
+    source, request = events_source(tmp_path, form), Request(columns=("id",))
+    (shard,) = lake.shards(source, request)
+    with connect() as con, lake.records(source, request, shard, con) as query:
+        assert con.sql(f"{query} limit 3").fetchall() == [(0,), (1,), (2,)]
+        assert con.sql(query).fetchall() == con.sql(query).fetchall() == [(n,) for n in range(5000)]
+
+
+@pytest.mark.parametrize("form", ["csv", "ndjson"])
 def test_folder_levels_are_columns_and_narrow_the_window_down(tmp_path, form):
     for day, ids in (("2024-05-01", [1]), ("2024-05-02", [50_000]), ("__HIVE_DEFAULT_PARTITION__", [2])):
         (tmp_path / f"day={day}").mkdir()

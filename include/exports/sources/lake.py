@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -143,8 +144,8 @@ def records(source: LakeSource, request: Request, shard: Shard, con: duckdb.Duck
         if source.format != "parquet":
             columns = _needed(source, request, shard)
             delimiter = source.delimiter if source.format == "csv" else None
-            batches = text_files.batches(fs, shard.files, columns, source.types, delimiter)
-            with stream(con, TEXT, text_files.schema(columns, source.types), batches):
+            read = partial(text_files.batches, fs, shard.files, columns, source.types, delimiter)
+            with stream(con, TEXT, text_files.schema(columns, source.types), read):
                 yield _query(source, request, TEXT, columns)
         elif shard.files:
             scan = parquet_files.scan(shard.files)

@@ -8,7 +8,7 @@ The database orders the rows: text sorts by its collation, NULLs come where it p
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -133,7 +133,7 @@ def statement(source: SqlSource, request: Request, shard: Shard) -> Statement:
 
 @contextmanager
 def records(source: SqlSource, request: Request, shard: Shard, con: duckdb.DuckDBPyConnection) -> Iterator[str]:
-    """The SQL over a stream from the database: it can be bound as often as needed, and run once.
+    """The SQL over a stream from the database; each run of it but the first asks the database again.
 
     What stops the stream is raised when the block ends, whatever error it became on its way through DuckDB:
     `SourceRefused` for a value that cannot be kept, `SourceInterrupted` when the database goes away.
@@ -142,11 +142,21 @@ def records(source: SqlSource, request: Request, shard: Shard, con: duckdb.DuckD
 
     reader, hook = _open(source)
     name = f"sql_source_{shard.index}"
-    with reader.batches(source, request, hook) as (schema, batches), stream(con, name, schema, batches):
-        try:
-            yield f"select {', '.join(identifier(column) for column in schema.names)} from {name}"
-        except (duckdb.DataError, duckdb.InvalidInputException) as error:
-            raise SourceRefused(f"{source.conn_id}: {str(error).splitlines()[0]}") from error
+    with reader.batches(source, request, hook) as (schema, batches), closing(batches):
+        unread = [batches]
+
+        def read() -> Iterator[pa.RecordBatch]:
+            if unread:
+                yield from unread.pop()
+            else:
+                with reader.batches(source, request, hook) as (_, again), closing(again):
+                    yield from again
+
+        with stream(con, name, schema, read):
+            try:
+                yield f"select {', '.join(identifier(column) for column in schema.names)} from {name}"
+            except (duckdb.DataError, duckdb.InvalidInputException) as error:
+                raise SourceRefused(f"{source.conn_id}: {str(error).splitlines()[0]}") from error
 
 
 def _open(source: SqlSource) -> tuple[Reader, DbApiHook]:

@@ -73,7 +73,8 @@ def extract(plan: Plan, eligible: Eligible, shard: Shard, staging: Staging) -> S
     log.info("reading shard %d of %s\n%s\nparameters: %s", shard.index, export.name, said.sql, bound or "none")
     files = export.files if isinstance(export.files, ParquetFiles) else ParquetFiles(compression="snappy")
     progress = Progress(log, "extracted")
-    with staging.scratch(stage) as scratch, connect(spill=scratch / "spill") as con:
+    threads = parquet.threads(shard.row_bytes)
+    with staging.scratch(stage) as scratch, connect(threads, spill=scratch / "spill") as con:
         _set_keys(export.columns, con)
         with source.records(export.source, eligible.request, shard, con) as records:
             written = parquet.write(files, con, _select(plan, eligible, records), scratch / "staged", progress)

@@ -7,9 +7,10 @@ import math
 from typing import TYPE_CHECKING
 
 from include.exports import formats
-from include.exports.engine import connect, literal
+from include.exports.engine import THREADS, connect, literal
 from include.exports.errors import VerificationError
 from include.exports.extract import StagedFile
+from include.exports.formats import parquet
 from include.exports.formats.parquet import ParquetFiles
 from include.exports.progress import Progress
 
@@ -37,10 +38,11 @@ def serialize(export: DatasetExport, shard: int, staged: StagedFile, staging: St
     writer, progress = formats.module(files), Progress(log, "serialized")
     result: list[StagedFile] = []
     origin = staging.of(staged.run)
+    threads = parquet.threads(staged.uncompressed / max(staged.rows, 1)) if files.type == "parquet" else THREADS
     with (
         origin.open_local(staged.stage, staged.sha256) as source,
         staging.scratch(stage) as scratch,
-        connect(spill=scratch / "spill") as con,
+        connect(threads, spill=scratch / "spill") as con,
     ):
 
         def rows(first: int, count: int) -> str:

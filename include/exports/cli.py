@@ -9,20 +9,21 @@ from __future__ import annotations
 import logging
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
 
 from include.exports import catalog
 from include.exports.errors import ExportError
 from include.exports.schedules import Once
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from include.exports.definition import DatasetExport
 
 FAILED, REFUSED = 1, 2
@@ -30,9 +31,11 @@ FAILED, REFUSED = 1, 2
 app = typer.Typer(
     help="Declared exports: look at them, run them, verify what they delivered.",
     no_args_is_help=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+# Lines are never folded or cut: a path is to be copied whole, and a program may read the output.
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True, style="red")
 
@@ -49,40 +52,41 @@ WindowOption = Annotated[
 
 @app.command("list")
 def list_exports() -> None:
-    """List the exports that `dags/` declares.
+    """List the exports that Airflow's DAGs folder declares.
 
     Example: `python -m include.exports list`
     """
     found = catalog.read()
-    table = Table(box=box.SIMPLE_HEAD)
-    for heading in ("name", "owner", "source", "mode", "schedule", "files", "destination"):
-        table.add_column(heading, overflow="fold", no_wrap=heading == "name")
+    rows = [("name", "owner", "source", "mode", "schedule", "files", "destination")]
     for item in found.declared:
         export = item.export
         schedule = "once" if isinstance(export.schedule, Once) else f"{export.schedule.cron} {export.schedule.timezone}"
         files = f"{export.files.type} {export.files.compression}"
-        table.add_row(
-            export.name, export.owner, export.source.type, export.mode, schedule, files, export.destination.type
+        rows.append(
+            (export.name, export.owner, export.source.type, export.mode, schedule, files, export.destination.type)
         )
-    out.print(table)
-    _refuse(*found.errors)
+    _print_aligned(rows)
+    if found.errors:
+        raise _refused(*found.errors)
 
 
 @app.command()
 def check() -> None:
-    """Check every definition, without Airflow's database: fields, combinations, paths, names that occur twice.
+    """Check every definition, without Airflow: fields, combinations, paths, names that occur twice.
 
     Example: `python -m include.exports check && git push`
     """
     found = catalog.read()
-    for item in found.declared:
-        out.print(f"ok  {item.export.name}  [dim]{item.file.relative_to(catalog.DAGS.parent)}[/dim]")
-    _refuse(*found.errors)
+    _print_aligned([("ok", item.export.name, str(item.file.relative_to(found.folder))) for item in found.declared])
+    if found.errors:
+        raise _refused(*found.errors)
 
 
 @app.command()
 def plan(name: Name, window: WindowOption = None) -> None:
     """Show exactly what a run would do, without doing it: window, query, shards, folder, names, size.
+
+    Paths are below the destination; sizes are those of the source, before its rows are filtered.
 
     Example: `python -m include.exports plan impressions_daily --window 2019-11-24`
     """
@@ -92,63 +96,67 @@ def plan(name: Name, window: WindowOption = None) -> None:
     from include.exports.window import window as covered
 
     _prepare_airflow()
-    logging.disable(logging.INFO)  # what the stages say in the task log is in the table
+    logging.disable(logging.INFO)  # what the stages say in the task log is said here
+    export = _find(name)
+    start, end = _interval(export, window)
     try:
-        export = catalog.read().find(name)
-        start, end = _interval(export, window)
         what = planned(export, covered(export, start, end, _as_of(export)))
         eligible = eligibility.validate(what)
+        statement = sources.module(export.source).statement(export.source, eligible.request, eligible.shards[0])
     except ExportError as error:
-        raise _refuse(error) from None
-    statement = sources.module(export.source).statement(export.source, eligible.request, eligible.shards[0])
-    size = sum(shard.size or 0 for shard in eligible.shards) or None
-    rows = sum(shard.rows or 0 for shard in eligible.shards) or None
-    files = sum(len(shard.files) for shard in eligible.shards)
+        raise _refused(error) from None
+    shards = eligible.shards
+    files = sum(len(shard.files) for shard in shards)
+    rows = sum(shard.rows or 0 for shard in shards)
+    size = sum(shard.size or 0 for shard in shards)
+    estimates = (files and f"{files:,} source file(s)", rows and f"about {rows:,} rows", size and f"{size:,} bytes")
     facts = {
         "window": f"{what.window}",
         "scheduled time": what.window.as_of.isoformat(),
+        "destination": repr(export.destination),
         "folder": f"{what.folder}/",
-        "files": what.part(0, len(eligible.shards), 0, "<first 32 hex digits of sha256>"),
+        "files": what.part(0, len(shards), 0, "<first 32 hex digits of sha256>"),
         "manifest": what.manifest,
         "views": ", ".join(names(what, "<run>").values()) or "none",
-        "shards": f"{len(eligible.shards)}" + (f", {files} source files" if files else ""),
-        "to read": ", ".join(text for text in (rows and f"about {rows:,} rows", size and f"{size:,} bytes") if text)
-        or "the source cannot tell",
-        "columns": ", ".join(f"{c.name} {c.type}" for c in eligibility.delivered(export, eligible.columns)),
-        "query": statement.sql + ("  (of shard 0)" if len(eligible.shards) > 1 else ""),
+        "shards": f"{len(shards)}",
+        "to read": ", ".join(text for text in estimates if text) or "the source cannot tell",
+        "columns": ", ".join(
+            f"{column.name} {column.type}" for column in eligibility.delivered(export, eligible.columns)
+        ),
+        "query": statement.sql + ("  -- shard 0" if len(shards) > 1 else ""),
         "parameters": ", ".join(f"{key} = {value}" for key, value in statement.parameters.items()) or "none",
     }
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
     for label, text in facts.items():
-        table.add_row(label, _plain(text))
-    out.print(table)
+        out.print(f"[bold]{label:<16}[/bold]" + escape(text.replace("\n", "\n" + " " * 16)))
 
 
 @app.command()
 def run(
     name: Name,
     window: WindowOption = None,
-    resend: Annotated[bool, typer.Option(help="Deliver what is staged, without asking the source again.")] = False,
+    resend: Annotated[
+        bool, typer.Option("--resend", help="Deliver what is staged, without asking the source again.")
+    ] = False,
 ) -> None:
     """Run one window through the export's DAG, here and now.
 
     Example: `python -m include.exports run impressions_daily --window 2019-11-24..2019-11-25`
     """
     _prepare_airflow()
-    try:
-        export = catalog.read().find(name)
-        start, end = _interval(export, window)
-    except ExportError as error:
-        raise _refuse(error) from None
+    export = _find(name)
+    start, end = _interval(export, window)
     from include.exports.run import run as run_window
     from include.local import database
+    from include.local.quiet import only
 
-    database.initialize()
-    outcome = run_window(export, start, end, resend=resend)
+    try:
+        with only("include.exports") as log:
+            database.initialize()
+            outcome = run_window(export, start, end, resend=resend)
+    except ExportError as error:
+        raise _refused(error) from None
     if outcome.state != "success":
-        err.print(f"{name} failed; the log above says why")
+        err.print(escape(f"{name} failed; Airflow's own log is {log}"))
         raise typer.Exit(FAILED)
     if outcome.published is None:
         out.print(f"{name}: nothing to export in this window")
@@ -157,8 +165,9 @@ def run(
         what = "published" if done["changed"] else "current already"
         out.print(
             f"{name}: {what}, generation {done['generation']}, {done['rows']:,} rows in {done['files']} files,"
-            f" {done['bytes']:,} bytes\n{done['manifest']}"
+            f" {done['bytes']:,} bytes"
         )
+        out.print(escape(done["manifest"]))
 
 
 @app.command()
@@ -171,19 +180,19 @@ def verify(
     """
     from include.exports.verify import verify as verdicts
 
-    def local(address: str) -> Path:
-        parts = urlsplit(address)
-        return Path(unquote(parts.path)) if parts.scheme == "file" else Path(address)
-
     try:
-        found = verdicts(local(manifest).read_bytes(), lambda url: local(url).open("rb"))
-    except (ExportError, OSError) as error:
-        raise _refuse(error) from None
+        found = verdicts(_local(manifest).read_bytes(), lambda url: _local(url).open("rb"))
+    except OSError as error:
+        raise _refused(f"{manifest}: {error.strerror}; give the path of a manifest") from None
+    except ExportError as error:
+        raise _refused(f"{manifest}: {error}") from None
     for verdict in found:
         state = "[red]differs[/red]" if verdict.problems else "ok"
-        out.print(f"{state}  {verdict.url}  {verdict.rows} rows, {verdict.size} bytes")
+        facts = [f"{verdict.rows:,} rows"] if verdict.rows is not None else []
+        facts += [f"{verdict.size:,} bytes"] if verdict.size is not None else []
+        out.print(f"{state}  {escape(verdict.url)}  {', '.join(facts)}".rstrip())
         for problem in verdict.problems:
-            out.print(f"    [red]{_plain(problem)}[/red]")
+            out.print(f"    [red]{escape(problem)}[/red]")
     wrong = sum(1 for verdict in found if verdict.problems)
     out.print(f"{len(found)} files, {wrong} differ from the manifest")
     if wrong:
@@ -192,7 +201,7 @@ def verify(
 
 @app.command()
 def new() -> None:
-    """Write a definition into `dags/` from a few answers, and check it.
+    """Write a definition into Airflow's DAGs folder from a few answers, and check it.
 
     Example: `python -m include.exports new`
     """
@@ -201,8 +210,17 @@ def new() -> None:
     try:
         file = scaffold.write(scaffold.ask())
     except ExportError as error:
-        raise _refuse(error) from None
-    out.print(f"wrote {file.relative_to(catalog.DAGS.parent)}; look at it, then: python -m include.exports check")
+        raise _refused(error) from None
+    out.print(escape(f"wrote {file}; look at it, then: python -m include.exports check"))
+
+
+def _find(name: str) -> DatasetExport:
+    """The export of that name; files that cannot be read are shown when it may be in one of them."""
+    found = catalog.read()
+    try:
+        return found.find(name)
+    except ExportError as error:
+        raise _refused(*found.errors, error) from None
 
 
 def _interval(export: DatasetExport, text: str | None) -> tuple[datetime | None, datetime | None]:
@@ -242,17 +260,21 @@ def _prepare_airflow() -> None:
     environment.prepare()
 
 
-def _plain(text: Any) -> str:
-    """Text in which rich sees no markup."""
-    from rich.markup import escape
+def _local(address: str) -> Path:
+    """The local file of a path or a `file://` address."""
+    parts = urlsplit(address)
+    return Path(unquote(parts.path)) if parts.scheme == "file" else Path(address)
 
-    return escape(str(text))
+
+def _print_aligned(rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        out.print(escape("  ".join(cells).rstrip()))
 
 
-def _refuse(*errors: Exception) -> typer.Exit:
-    """Print the errors; exits when there are any."""
+def _refused(*errors: ExportError | str) -> typer.Exit:
+    """Print the errors; the exit to raise."""
     for error in errors:
-        err.print(_plain(error))
-    if errors:
-        raise typer.Exit(REFUSED)
-    return typer.Exit(0)
+        err.print(escape(str(error)))
+    return typer.Exit(REFUSED)

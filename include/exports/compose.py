@@ -6,9 +6,11 @@ import hashlib
 import json
 import posixpath
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import NAMESPACE_URL, uuid5
 
+from include.exports.errors import DeliveryRefused
 from include.exports.manifest import (
     BaseType,
     Element,
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from include.exports.deliver import DeliveredFile
-    from include.exports.destinations import Document
+    from include.exports.destinations import Document, Store
     from include.exports.plan import Plan
     from include.exports.sources import Column
 
@@ -54,14 +56,47 @@ class Current:
     manifest: Manifest
 
 
+def current(plan: Plan, store: Store) -> Current | None:
+    """The manifest that is there; None when there is none. Raises `DeliveryRefused` when it is not ours to replace."""
+    document = store.read(plan.manifest)
+    if document is None:
+        return None
+    url = store.url(plan.manifest)
+    try:
+        manifest = Manifest.model_validate_json(document.content)
+    except ValueError:
+        raise DeliveryRefused(
+            f"{url} is not a manifest of this project and is left alone; move it, or give the export another folder or"
+            " manifest name"
+        ) from None
+    there, here = manifest.export, interval(plan)
+    if there.name != plan.export.name:
+        raise DeliveryRefused(
+            f"{url} belongs to the export {there.name!r}; give {plan.export.name!r} another folder or manifest name"
+        )
+    at = datetime.fromisoformat(manifest.scheduledTime)
+    if plan.export.mode == "full" and at > plan.window.as_of:
+        raise DeliveryRefused(
+            f"{url} is of {at.isoformat()}, newer than this run's {plan.window.as_of.isoformat()}, which would put"
+            " older records in its place; add %EXPORT_TIME% to the folder to keep both"
+        )
+    starts = {there.interval.start, here.start}
+    if plan.export.mode == "incremental" and (at != plan.window.as_of or (len(starts) > 1 and None not in starts)):
+        raise DeliveryRefused(
+            f"{url} is of the window {there.interval.start} to {there.interval.end}, and this run's is {here.start} to"
+            f" {here.end}; give the export a folder that tells them apart"
+        )
+    return Current(document=document, manifest=manifest)
+
+
 def interval(plan: Plan) -> Interval:
     """The window as the manifest writes it."""
     start, end = (moment.isoformat() if moment else None for moment in (plan.window.start, plan.window.end))
     return Interval(start=start, end=end, timezone=plan.export.schedule.timezone)
 
 
-def compose(plan: Plan, delivery: Delivery, url: Callable[[str], str], current: Current | None) -> Manifest:
-    """The manifest of the generation after `current`. Pure; `url` gives the address of a path."""
+def compose(plan: Plan, delivery: Delivery, url: Callable[[str], str], before: Current | None) -> Manifest:
+    """The manifest of the generation after `before`. Pure; `url` gives the address of a path."""
     export, files = plan.export, delivery.files
     elements = [Element(name=column.name, type=BaseType(base=str(column.type).lower())) for column in delivery.columns]
     schema = json.dumps([element.model_dump() for element in elements])
@@ -85,8 +120,8 @@ def compose(plan: Plan, delivery: Delivery, url: Callable[[str], str], current: 
             dataset=export.dataset_name,
             interval=interval(plan),
             mode=export.mode,
-            generation=current.manifest.export.generation + 1 if current else 1,
-            supersedes=hashlib.sha256(current.document.content).hexdigest() if current else None,
+            generation=before.manifest.export.generation + 1 if before else 1,
+            supersedes=hashlib.sha256(before.document.content).hexdigest() if before else None,
             source_count=delivery.source_rows,
             format=export.files.type,
             compression=export.files.compression,

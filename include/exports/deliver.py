@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from include.exports.compose import current
 from include.exports.destinations import connect
 from include.exports.progress import Progress
 from include.exports.verify import check
@@ -35,13 +36,15 @@ class DeliveredFile:
 def deliver(plan: Plan, shard: int, shards: int, staged: Sequence[StagedFile], staging: Staging) -> list[DeliveredFile]:
     """Put the files at their final paths and verify each there. Files that are there already are left alone.
 
-    Their paths are written to the run's journal first: a run that is killed leaves nothing that nobody knows of.
+    Their paths are noted in staging first: a run that is killed leaves nothing that nobody knows of. Raises
+    `DeliveryRefused` when the folder belongs to something else, before anything is written.
     """
     targets = [plan.part(shard, shards, number, file.sha256) for number, file in enumerate(staged)]
-    staging.write(f"uploads-{shard:05d}.json", {"paths": targets})
     progress = Progress(log, "delivered")
     result = []
     with connect(plan.export.destination) as store:
+        current(plan, store)
+        staging.record(f"{shard:05d}", plan.target, targets)
         for path, file in zip(targets, staged, strict=True):
             result.append(put(store, path, file, staging))
             progress.advance(rows=file.rows, size=file.size)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import duckdb
 
@@ -19,10 +20,11 @@ THREADS = min(4, os.cpu_count() or 1)
 """More threads write the same bytes, but each holds a row group in memory."""
 
 
-def connect(threads: int = THREADS) -> duckdb.DuckDBPyConnection:
-    """A new in-memory database.
+def connect(threads: int = THREADS, spill: Path | None = None) -> duckdb.DuckDBPyConnection:
+    """A new in-memory database, which keeps what does not fit its memory in the folder `spill`.
 
-    Time zone UTC, no extension is ever downloaded, rows keep the order of the query, Arrow buffers may pass 2 GiB.
+    Time zone UTC, no extension is ever downloaded, rows keep the order of the query, Arrow buffers may pass 2 GiB, and
+    a name in a query is a table or an error, never a variable of Python's.
     """
     import duckdb
 
@@ -34,6 +36,8 @@ def connect(threads: int = THREADS) -> duckdb.DuckDBPyConnection:
             "preserve_insertion_order": True,
             "arrow_large_buffer_size": True,
             "autoinstall_known_extensions": False,
+            "python_enable_replacements": False,
+            "temp_directory": str(spill or ""),
             "TimeZone": "UTC",
         },
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 from include.exports import contract, sources
 from include.exports.columns import HashMask, RedactMask
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from include.exports.columns import Columns
     from include.exports.eligibility import Eligible
+    from include.exports.formats import Written
     from include.exports.plan import Plan
     from include.exports.sources import Column, Shard
     from include.exports.staging import Staging
@@ -46,6 +47,18 @@ class StagedFile:
     rows: int
     uncompressed: int
 
+    @classmethod
+    def of(cls, written: Written, run: str, stage: str) -> Self:
+        """The file that was written, once it lies in the staging of `run` under `stage`."""
+        return cls(
+            run=run,
+            stage=stage,
+            sha256=written.sha256,
+            size=written.size,
+            rows=written.rows,
+            uncompressed=written.uncompressed,
+        )
+
 
 def extract(plan: Plan, eligible: Eligible, shard: Shard, staging: Staging) -> StagedFile:
     """Stage the shard's records as one Parquet file, in order.
@@ -60,8 +73,8 @@ def extract(plan: Plan, eligible: Eligible, shard: Shard, staging: Staging) -> S
     log.info("reading shard %d of %s\n%s\nparameters: %s", shard.index, export.name, said.sql, bound or "none")
     files = export.files if isinstance(export.files, ParquetFiles) else ParquetFiles(compression="snappy")
     progress = Progress(log, "extracted")
-    with staging.scratch(stage) as scratch, connect() as con:
-        con.execute(f"set temp_directory = {literal(str(scratch / 'spill'))}")
+    threads = parquet.threads(shard.row_bytes)
+    with staging.scratch(stage) as scratch, connect(threads, spill=scratch / "spill") as con:
         _set_keys(export.columns, con)
         with source.records(export.source, eligible.request, shard, con) as records:
             written = parquet.write(files, con, _select(plan, eligible, records), scratch / "staged", progress)
@@ -69,14 +82,7 @@ def extract(plan: Plan, eligible: Eligible, shard: Shard, staging: Staging) -> S
             raise VerificationError(f"shard {shard.index}: {written.rows} rows were read but {staged} staged")
         staging.add(stage, scratch / "staged", written.sha256)
     progress.done()
-    return StagedFile(
-        run=staging.run,
-        stage=stage,
-        sha256=written.sha256,
-        size=written.size,
-        rows=written.rows,
-        uncompressed=written.uncompressed,
-    )
+    return StagedFile.of(written, staging.run, stage)
 
 
 def _select(plan: Plan, eligible: Eligible, records: str) -> str:

@@ -149,7 +149,8 @@ class Manifest(Model):
 
     def content(self) -> dict[str, Any]:
         """What readers of the files depend on. Two generations of a window differ in this, or are one."""
-        return self.model_dump(include={"entries", "columns"}) | {
+        return self.model_dump(include={"entries", "columns", "scheduledTime"}) | {
             "interval": self.export.interval,
             "format": self.export.model_dump(include={"format", "compression", "header_lines", "dialect"}),
+            "views": sorted(view.replace(self.flowRunId, "") for view in self.export.views),
         }

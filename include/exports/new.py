@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import typer
+from pydantic import TypeAdapter, ValidationError
 
 from include.exports import catalog
 from include.exports.errors import DefinitionError, Problem
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from include.exports.paths import Name
 
 FORMATS = {
     "json": 'JsonFiles(compression="gzip")',
@@ -108,48 +108,64 @@ def ask() -> Answers:
 
 
 def write(answers: Answers) -> Path:
-    """The new file in `dags/`. Raises `DefinitionError`, leaving no file, when the answers do not make a definition."""
-    file = catalog.DAGS / f"{answers.name}.py"
-    if file.exists():
-        raise DefinitionError(str(file), "the file", [Problem("name", "exists already; choose another name")])
-    file.write_text(_text(answers))
-    errors = [error for error in catalog.read().errors if error.where == str(file)]
-    if errors:
-        file.unlink()
-        raise errors[0]
+    """The new file in Airflow's DAGs folder.
+
+    Raises `DefinitionError`, leaving no file, when the answers do not make a definition or the name is taken.
+    """
+    file = catalog.dags_folder() / f"{answers.name}.py"
+    try:
+        TypeAdapter(Name).validate_python(answers.name)  # before it becomes part of a path and of a docstring
+    except ValidationError as error:
+        (item,) = error.errors()
+        raise DefinitionError("the answers", "DatasetExport", [Problem("name", str(item["ctx"]["error"]))]) from None
+    if file.exists() or answers.name in {item.export.name for item in catalog.read().declared}:
+        raise DefinitionError(str(file), "the file", [Problem("name", "is taken already; choose another name")])
+    text = _text(answers)
+    with TemporaryDirectory() as folder:
+        draft = Path(folder, file.name)
+        draft.write_text(text, encoding="utf-8")
+        for found in catalog.read(draft.parent).errors:
+            raise DefinitionError("the answers", found.what, list(found.problems))
+    file.write_text(text, encoding="utf-8")
     return file
 
 
 def _text(answers: Answers) -> str:
-    time_column = f"TimeColumn(name={json.dumps(answers.time_column)})" if answers.time_column else ""
+    time_column = f"TimeColumn(name={_quoted(answers.time_column)})" if answers.time_column else ""
     if answers.source == "lake":
-        arguments = [f"path={json.dumps(answers.location)}"]
+        arguments = [f"path={_quoted(answers.location)}"]
     else:
         connection, _, table = answers.location.partition(":")
-        arguments = [f"conn_id={json.dumps(connection)}", f"table={json.dumps(table)}"]
+        arguments = [f"conn_id={_quoted(connection)}", f"table={_quoted(table)}"]
     if time_column:
         arguments.append(f"time_column={time_column}")
     source = f"{'LakeSource' if answers.source == 'lake' else 'SqlSource'}({', '.join(arguments)})"
-    schedule = SCHEDULES[answers.schedule].format(
-        start=json.dumps(answers.start), timezone=json.dumps(answers.timezone)
-    )
+    schedule = SCHEDULES[answers.schedule].format(start=_quoted(answers.start), timezone=_quoted(answers.timezone))
     files = FORMATS[answers.files]
     used = {text.partition("(")[0] for text in (source, schedule, files, time_column) if text}
     imports = [*sorted({"DatasetExport", "LocalDestination", *used}), "airflow_dag"]
     return TEMPLATE.format(
         imports="\n".join(f"    {name}," for name in imports),
         name=answers.name,
-        quoted_name=json.dumps(answers.name),
-        owner=json.dumps(answers.owner),
+        quoted_name=_quoted(answers.name),
+        owner=_quoted(answers.owner),
         source=source,
-        order_by=f"\n        order_by=({json.dumps(answers.order_by)},)," if answers.order_by else "",
+        order_by=f"\n        order_by=({_quoted(answers.order_by)},)," if answers.order_by else "",
         mode="incremental" if time_column else "full",
         schedule=schedule,
         files=files,
     )
 
 
-def _choice(question: str, options: tuple[str, ...]) -> str:
-    from click import Choice
+def _quoted(text: str) -> str:
+    """A Python literal: JSON's escapes are Python's too, but for pairs of surrogates."""
+    return json.dumps(text, ensure_ascii=False)
 
-    return str(typer.prompt(question, type=Choice(options), default=options[0]))
+
+def _choice(question: str, options: tuple[str, ...]) -> str:
+    def one_of(answer: str) -> str:
+        if answer not in options:
+            raise typer.BadParameter(f"{answer!r} is none of {', '.join(options)}")
+        return answer
+
+    return str(typer.prompt(f"{question} ({', '.join(options)})", default=options[0], value_proc=one_of))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from include.exports.folder import render
 from include.exports.sources import Request
+from include.exports.staging import Target
 
 if TYPE_CHECKING:
     from include.exports.definition import DatasetExport
@@ -35,6 +37,12 @@ class Plan:
         """
         place = f"{number:05d}" if shards == 1 else f"{shard:05d}-{number:05d}"
         return f"{self.folder}/part-{place}-{sha256[:32]}{self.export.files.extension}"
+
+    @property
+    def target(self) -> Target:
+        """Where it is published."""
+        destination = hashlib.sha256(self.export.destination.model_dump_json().encode()).hexdigest()
+        return Target(destination=destination, manifest=self.manifest)
 
     def view(self, name: str) -> str:
         """The path of a file derived from the manifest: it lies beside it."""

@@ -34,7 +34,9 @@ class Progress:
     def line(self) -> str:
         """The counts so far, for people."""
         seconds = max(time.monotonic() - self._began, 0.001)
-        return (
-            f"{self._verb} {self.rows:,} rows, {self.bytes / 1e6:,.1f} MB in {seconds:,.1f} s "
-            f"({self.rows / seconds:,.0f} rows/s, {self.bytes / 1e6 / seconds:,.1f} MB/s)"
-        )
+        counts = [f"{self.bytes / 1e6:,.1f} MB"]
+        rates = [f"{self.bytes / 1e6 / seconds:,.1f} MB/s"]
+        if self.rows:  # while DuckDB writes Parquet, only the file's size is known
+            counts.insert(0, f"{self.rows:,} rows")
+            rates.insert(0, f"{self.rows / seconds:,.0f} rows/s")
+        return f"{self._verb} {', '.join(counts)} in {seconds:,.1f} s ({', '.join(rates)})"

@@ -11,7 +11,7 @@ import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from include.exports.compose import Current, Delivery, compose, interval
+from include.exports.compose import Current, Delivery, compose, current
 from include.exports.deliver import put
 from include.exports.destinations import connect
 from include.exports.errors import DeliveryRefused, NothingToExport, VerificationError
@@ -48,16 +48,19 @@ def publish(plan: Plan, delivery: Delivery, staging: Staging) -> Published:
     what `on_empty` asks for.
     """
     _reconcile(plan, delivery)
-    with connect(plan.export.destination) as store, staging.exclusive():
-        current = _current(plan, store)
-        manifest = compose(plan, delivery, store.url, current)
-        changed = current is None or current.manifest.content() != manifest.content()
-        if current and not changed:
-            manifest = current.manifest
+    with connect(plan.export.destination) as store, staging.exclusive(plan.target):
+        before = current(plan, store)
+        manifest = compose(plan, delivery, store.url, before)
+        changed = before is None or before.manifest.content() != manifest.content()
+        if before and not changed:
+            manifest = before.manifest
             log.info("%s is current already: generation %d", store.url(plan.manifest), manifest.export.generation)
-        else:
-            _write(plan, manifest, current, store, delivery, staging)
-        _sweep(plan, manifest, current, store, staging)
+        _put_missing(delivery, store, staging)
+        _write_views(plan, manifest, before, store, staging)
+        if changed:
+            store.write(plan.manifest, manifest.document(), before.document.version if before else None)
+            log.info("published %s: generation %d", store.url(plan.manifest), manifest.export.generation)
+        _sweep(plan, manifest, before, store, staging)
         staging.mark_published()
         return Published(
             manifest=store.url(plan.manifest),
@@ -82,53 +85,46 @@ def _reconcile(plan: Plan, delivery: Delivery) -> None:
         raise VerificationError(f"{name}: no records in {plan.window}, and on_empty is 'fail'; nothing was published")
 
 
-def _current(plan: Plan, store: Store) -> Current | None:
-    """The manifest that is there, provided that it is ours to replace."""
-    document = store.read(plan.manifest)
-    if document is None:
-        return None
-    try:
-        manifest = Manifest.model_validate_json(document.content)
-    except ValueError:
-        raise DeliveryRefused(
-            f"{store.url(plan.manifest)} is not a manifest of this project and is left alone; move it, or give the"
-            " export another folder or manifest name"
-        ) from None
-    there, here = manifest.export, interval(plan)
-    if there.name != plan.export.name or (plan.export.mode == "incremental" and there.interval != here):
-        raise DeliveryRefused(
-            f"{store.url(plan.manifest)} belongs to {there.name} {there.interval.start} to {there.interval.end}, not to"
-            f" {plan.export.name} {here.start} to {here.end}; give the export another folder or manifest name"
-        )
-    return Current(document=document, manifest=manifest)
-
-
-def _write(  # noqa: PLR0917  # all of what publish() has opened and read
-    plan: Plan, manifest: Manifest, current: Current | None, store: Store, delivery: Delivery, staging: Staging
-) -> None:
-    """The views, then the manifest. Files that another run's sweep has taken away meanwhile are put again first."""
+def _put_missing(delivery: Delivery, store: Store, staging: Staging) -> None:
+    """Put files again that another run's sweep has taken away since they were delivered."""
     for file in delivery.files:
         found = store.stat(file.path)
         if found is None or found.size != file.staged.size:
             put(store, file.path, file.staged, staging)
+
+
+def _write_views(plan: Plan, manifest: Manifest, before: Current | None, store: Store, staging: Staging) -> None:
+    """Write the views that are not as the manifest says. A file that we did not write is not replaced."""
+    ours = staging.recorded().get(plan.target, set())
+    if before:
+        ours |= _paths(plan.manifest, before.manifest)
     derived = views(plan, manifest)
-    staging.write("uploads-views.json", {"paths": sorted(derived)})
+    found = {path: store.read(path) for path in derived}
+    for path, document in found.items():
+        if document and path not in ours:
+            raise DeliveryRefused(
+                f"{store.url(path)} was not written by this export and is left alone; give the view another name"
+            )
+    staging.record("views", plan.target, derived)
     for path, content in derived.items():
-        before = store.read(path)
-        store.write(path, content, before.version if before else None)
-    store.write(plan.manifest, manifest.document(), current.document.version if current else None)
-    log.info("published %s: generation %d", store.url(plan.manifest), manifest.export.generation)
+        document = found[path]
+        if document is None or document.content != content:
+            store.write(path, content, document.version if document else None)
 
 
-def _sweep(plan: Plan, manifest: Manifest, superseded: Current | None, store: Store, staging: Staging) -> None:
-    """Remove what this export wrote for this window and the current manifest does not name. Nothing else is touched.
+def _sweep(plan: Plan, manifest: Manifest, before: Current | None, store: Store, staging: Staging) -> None:
+    """Remove what this export wrote here for this window and no manifest names.
 
-    Being refused costs space at the destination and nothing else: the window is published already.
+    What it has published for the window under another manifest, before its definition was changed, stays complete. Where
+    removing is refused, what is refused stays there: the window is published already.
     """
-    written = {path for paths in staging.uploads() for path in paths}
-    if superseded:
-        written |= _paths(plan, superseded.manifest)
-    for path in sorted(written - _paths(plan, manifest)):
+    recorded = staging.recorded()
+    written = recorded.get(plan.target, set()) | (_paths(plan.manifest, before.manifest) if before else set())
+    named = _paths(plan.manifest, manifest)
+    for other in recorded:
+        if other.destination == plan.target.destination and other != plan.target:
+            named |= _named_by(other.manifest, store)
+    for path in sorted(written - named):
         try:
             store.delete(path)
         except DeliveryRefused as error:
@@ -137,6 +133,15 @@ def _sweep(plan: Plan, manifest: Manifest, superseded: Current | None, store: St
             log.info("removed %s: no current manifest names it", store.url(path))
 
 
-def _paths(plan: Plan, manifest: Manifest) -> set[str]:
+def _named_by(path: str, store: Store) -> set[str]:
+    document = store.read(path)
+    try:
+        return _paths(path, Manifest.model_validate_json(document.content)) if document else set()
+    except ValueError:
+        return set()
+
+
+def _paths(path: str, manifest: Manifest) -> set[str]:
+    """Every file that the manifest at `path` names."""
     files = {posixpath.join(result.sinkPath.lstrip("/"), result.name) for result in manifest.exportResults}
-    return files | {plan.view(name) for name in manifest.export.views}
+    return files | {posixpath.join(posixpath.dirname(path), view) for view in manifest.export.views}

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from include.exports.errors import NotEligible
 from include.exports.schedules import Once
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from airflow.sdk import Context
+
     from include.exports.definition import DatasetExport
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,14 +33,20 @@ class Outcome:
 def run(export: DatasetExport, start: datetime | None, end: datetime | None, *, resend: bool = False) -> Outcome:
     """Run the export's DAG for `[start, end)`; a full export as of `end`, or as of its own time without one.
 
-    Airflow's database must exist. The DAG must be in Airflow's DAGs folder. A failure shows in the task logs, which
-    go to this process's output.
+    Airflow's database must exist. Task logs go to this process's output; why a task failed is logged here, too. Raises
+    `NotEligible` when Airflow does not find the DAG.
     """
     from airflow.dag_processing.dagbag import DagBag
 
-    dag = DagBag().dags[export.name]
+    bag = DagBag()
+    if export.name not in bag.dags:
+        problems = "".join(f"\n{file}: {problem}" for file, problem in bag.import_errors.items())
+        raise NotEligible(f"Airflow finds no DAG {export.name!r} in {bag.dag_folder}; check its settings{problems}")
+    dag = bag.dags[export.name]
     for task in dag.tasks:
         task.retry_delay = task.max_retry_delay = timedelta(seconds=1)  # somebody is waiting
+        for event in ("on_failure_callback", "on_retry_callback"):
+            setattr(task, event, [*getattr(task, event), _failed])
     conf: dict[str, Any] = {"resend": resend}
     if start and end:
         conf |= {"window_start": start.isoformat(), "window_end": end.isoformat()}
@@ -42,3 +54,7 @@ def run(export: DatasetExport, start: datetime | None, end: datetime | None, *, 
     finished = dag.test(logical_date=logical_date, run_conf=conf)
     published = finished.get_task_instance("publish_manifest").xcom_pull(task_ids="publish_manifest")
     return Outcome(state=str(finished.state), published=published)
+
+
+def _failed(context: Context) -> None:
+    log.error("%s: %s", context["ti"].task_id, context["exception"])

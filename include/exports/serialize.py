@@ -7,9 +7,10 @@ import math
 from typing import TYPE_CHECKING
 
 from include.exports import formats
-from include.exports.engine import connect, literal
+from include.exports.engine import THREADS, connect, literal
 from include.exports.errors import VerificationError
 from include.exports.extract import StagedFile
+from include.exports.formats import parquet
 from include.exports.formats.parquet import ParquetFiles
 from include.exports.progress import Progress
 
@@ -37,7 +38,12 @@ def serialize(export: DatasetExport, shard: int, staged: StagedFile, staging: St
     writer, progress = formats.module(files), Progress(log, "serialized")
     result: list[StagedFile] = []
     origin = staging.of(staged.run)
-    with origin.open_local(staged.stage, staged.sha256) as source, staging.scratch(stage) as scratch, connect() as con:
+    threads = parquet.threads(staged.uncompressed / max(staged.rows, 1)) if files.type == "parquet" else THREADS
+    with (
+        origin.open_local(staged.stage, staged.sha256) as source,
+        staging.scratch(stage) as scratch,
+        connect(threads, spill=scratch / "spill") as con,
+    ):
 
         def rows(first: int, count: int) -> str:
             return (
@@ -56,16 +62,7 @@ def serialize(export: DatasetExport, shard: int, staged: StagedFile, staging: St
             count = math.ceil(left / _file_count(files, left, row_bytes))
             written = writer.write(files, con, rows(done, count), scratch / "file", progress)
             staging.add(stage, scratch / "file", written.sha256)
-            result.append(
-                StagedFile(
-                    run=staging.run,
-                    stage=stage,
-                    sha256=written.sha256,
-                    size=written.size,
-                    rows=written.rows,
-                    uncompressed=written.uncompressed,
-                )
-            )
+            result.append(StagedFile.of(written, staging.run, stage))
             done, row_bytes = done + count, written.size / max(written.rows, 1)
     progress.done()
     if (total := sum(file.rows for file in result)) != staged.rows:

@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from include.exports.compose import Delivery
+from include.exports.compose import Delivery, current
 from include.exports.deliver import DeliveredFile, deliver
+from include.exports.destinations import connect
 from include.exports.eligibility import Eligible, delivered, validate
 from include.exports.errors import NotEligible
 from include.exports.extract import StagedFile, extract
@@ -54,6 +55,8 @@ class Stages:
         `NotEligible`.
         """
         log.info("%s: %s into %s", self.export.name, self.window, self.plan.folder)
+        with connect(self.export.destination) as store:
+            current(self.plan, store)
         document = self._resent() if resend else self._planned()
         self.staging.write("plan.json", document)
         return list(range(len(document["shards"])))

@@ -6,7 +6,7 @@ It lies under one root, an `ObjectStoragePath` that every worker reaches, and lo
     <export>/<window>/<run>/plan.json                 what validate_eligibility decided
     <export>/<window>/<run>/extract-00000.json        what a stage left for the next one, a document a shard
     <export>/<window>/<run>/extract-00000/<sha256>    the staged files
-    <export>/<window>/<run>/uploads-00000.json      every path this run may have written at the destination
+    <export>/<window>/<run>/uploads-00000-<target>.json   every path this run may have written at a destination
 
 A staged file exists once its stage's document names it. Files and documents appear whole or not at all.
 """
@@ -16,11 +16,12 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import os
 import re
 import shutil
 import tempfile
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,11 +29,26 @@ from typing import TYPE_CHECKING, Any
 from include.exports.errors import NotEligible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from airflow.sdk import ObjectStoragePath
 
 Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A place at which an export publishes. What lies at another one is never touched for it."""
+
+    destination: str
+    """Fingerprint of the destination's definition."""
+    manifest: str
+    """Path of the manifest there."""
+
+    @property
+    def key(self) -> str:
+        """The target in a file name."""
+        return hashlib.sha256(f"{self.destination} {self.manifest}".encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -78,22 +94,29 @@ class Staging:
         """A document of this run. Raises `NotEligible` when it is not there (any more)."""
         document = _load(self._run / name)
         if document is None:
-            raise NotEligible(
-                f"{self._run / name} is gone: staging is kept for a limited time; run the window again from its start"
-            )
+            raise _gone(self._run / name)
         return document
 
     @contextmanager
     def scratch(self, stage: str) -> Iterator[Path]:
-        """An empty local folder for files in the making. It is emptied first: an earlier try may have been killed."""
-        if self._is_local:
-            folder = Path(self._run.path) / f"scratch-{stage}"
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
-        else:
-            folder = Path(tempfile.mkdtemp(prefix=f"{stage}-"))
+        """An empty local folder for files in the making.
+
+        A try of the same stage that was killed has left its folder, which is removed. One that still lives, because
+        Airflow has lost sight of it, keeps its own.
+        """
+        if not self._is_local:
+            with tempfile.TemporaryDirectory(prefix=f"{stage}-") as temporary:
+                yield Path(temporary)
+            return
+        place = Path(self._run.path)
+        place.mkdir(parents=True, exist_ok=True)
+        for left in place.glob(f"scratch-{stage}-*"):
+            with suppress(BlockingIOError), _locked(left, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                shutil.rmtree(left)
+        folder = Path(tempfile.mkdtemp(prefix=f"scratch-{stage}-", dir=place))
         try:
-            yield folder
+            with _locked(folder, fcntl.LOCK_EX):
+                yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -109,8 +132,13 @@ class Staging:
 
     @contextmanager
     def open_local(self, stage: str, sha256: str) -> Iterator[Path]:
-        """A staged file as a local path, fetched first when staging is an object store."""
+        """A staged file as a local path, fetched first when staging is an object store.
+
+        Raises `NotEligible` when it is not there (any more).
+        """
         target = self._run / stage / sha256
+        if not target.exists():
+            raise _gone(target)
         if self._is_local:
             yield Path(target.path)
         else:
@@ -132,26 +160,39 @@ class Staging:
             )
         return self.of(document["run"])
 
-    def uploads(self) -> Iterator[set[str]]:
-        """For each run of this window, every path it may have written at the destination."""
+    def record(self, what: str, target: Target, paths: Iterable[str]) -> None:
+        """Note that this run may write `paths` at a destination from now on.
+
+        Notes only grow: a run that is cleared and run again has still written what its first try wrote.
+        """
+        name = f"uploads-{what}-{target.key}.json"
+        noted = (_load(self._run / name) or {"paths": []})["paths"]
+        self.write(name, asdict(target) | {"paths": sorted({*noted, *paths})})
+
+    def recorded(self) -> dict[Target, set[str]]:
+        """What all runs of this window may have written, for each place they wrote to."""
+        found: dict[Target, set[str]] = {}
         for journal in sorted(self._window.glob("*/uploads-*.json"), key=str):
             if document := _load(journal):
-                yield set(document["paths"])
+                target = Target(destination=document["destination"], manifest=document["manifest"])
+                found.setdefault(target, set()).update(document["paths"])
+        return found
 
     @contextmanager
-    def exclusive(self) -> Iterator[None]:
-        """Keep other runs of this window from publishing meanwhile.
+    def exclusive(self, target: Target) -> Iterator[None]:
+        """Keep other runs of this export from publishing there meanwhile.
 
         A run that publishes also removes what earlier runs left, which must not happen between another run's last look
         at its files and its manifest. The kernel releases the lock when the process dies. On an object store there is
-        no such lock: there, let one run at a time publish a window (an Airflow pool of one slot does).
+        no such lock: there, let one run at a time publish (an Airflow pool of one slot does).
         """
         if not self._is_local:
             yield
             return
-        Path(self._window.path).mkdir(parents=True, exist_ok=True)
-        with Path(self._window.path, "publish.lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        lock = Path(self._window.parent.path, f"{target.key}.lock")
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        lock.touch()
+        with _locked(lock, fcntl.LOCK_EX):
             yield
 
     @property
@@ -175,3 +216,18 @@ def _load(path: ObjectStoragePath) -> Document | None:
     except FileNotFoundError:
         return None
     return document
+
+
+def _gone(path: ObjectStoragePath) -> NotEligible:
+    return NotEligible(f"{path} is gone: staging is kept for a limited time; run the window again from its start")
+
+
+@contextmanager
+def _locked(path: Path, operation: int) -> Iterator[None]:
+    """Raises BlockingIOError when somebody else holds the lock and `operation` says not to wait."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, operation)
+        yield
+    finally:
+        os.close(handle)

@@ -7,11 +7,14 @@ import gzip
 import hashlib
 import io
 import tempfile
+import zlib
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from include.exports.errors import VerificationError
-from include.exports.manifest import Manifest
+from include.exports.manifest import Manifest, Totals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,12 +51,22 @@ def verify(document: bytes, open_url: Callable[[str], IO[bytes]]) -> list[Verdic
     """Read every file of a manifest back and compare size, hash and row count with what it says.
 
     `open_url` opens a file of the manifest by its address. Raises `VerificationError` when the document is not a
-    manifest of this project.
+    manifest of this project, or its sums are not those of its entries.
     """
     try:
         manifest = Manifest.model_validate_json(document)
-    except ValueError as error:
-        raise VerificationError(f"this is not a manifest of this project: {error}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(map(str, first["loc"]))
+        raise VerificationError(
+            f"this is not a manifest of this project: {field and f'{field}: '}{first['msg']}"
+        ) from error
+    sums = Totals(
+        content_length=sum(entry.meta.content_length for entry in manifest.entries),
+        record_count=sum(entry.meta.record_count for entry in manifest.entries),
+    )
+    if manifest.meta != sums or manifest.export.source_count != sums.record_count:
+        raise VerificationError("this manifest was changed: its sums are not those of its entries; deliver it again")
     return [_verdict(entry, manifest.export, open_url) for entry in manifest.entries]
 
 
@@ -74,7 +87,7 @@ def _verdict(entry: Entry, export: ExportInfo, open_url: Callable[[str], IO[byte
         copy.seek(0)
         try:
             rows = _count(copy, export)
-        except (OSError, EOFError, ValueError, csv.Error) as error:
+        except (OSError, EOFError, ValueError, csv.Error, zlib.error) as error:
             return Verdict(url=entry.url, rows=None, size=size, problems=(*problems, f"cannot be decoded: {error}"))
     return Verdict(
         url=entry.url,
@@ -99,11 +112,11 @@ def _count(file: IO[bytes], export: ExportInfo) -> int:
     text = _decompressed(file, export.compression)
     if export.format == "json":
         return sum(chunk.count(b"\n") for chunk in iter(lambda: text.read(CHUNK), b""))
-    dialect = export.dialect or {}
-    lines = io.TextIOWrapper(text, encoding="utf-8", newline="")
+    dialect = {"delimiter": ",", "quote": '"'} | (export.dialect or {})
     csv.field_size_limit(2**31 - 1)
-    reader = csv.reader(lines, delimiter=dialect["delimiter"], quotechar=dialect["quote"], strict=True)
-    return sum(1 for _ in reader) - export.header_lines
+    with io.TextIOWrapper(text, encoding="utf-8", newline="") as lines:
+        reader = csv.reader(lines, delimiter=dialect["delimiter"], quotechar=dialect["quote"], strict=True)
+        return sum(1 for _ in reader) - export.header_lines
 
 
 def _decompressed(file: IO[bytes], compression: str) -> IO[bytes]:

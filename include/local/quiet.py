@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @contextmanager
@@ -26,6 +27,21 @@ def output_to(log: Path) -> Iterator[None]:
             _point(*saved)
             for copy in saved:
                 os.close(copy)
+
+
+@contextmanager
+def only(logger: str) -> Iterator[Path]:
+    """Like `output_to` a log under the Airflow home, whose path this gives; what `logger` says goes to stderr too."""
+    log = Path(os.environ["AIRFLOW_HOME"]) / "logs" / "run.log"
+    with os.fdopen(os.dup(sys.stderr.fileno()), "w") as stderr:
+        handler = logging.StreamHandler(stderr)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+        logging.getLogger(logger).addHandler(handler)
+        try:
+            with output_to(log):
+                yield log
+        finally:
+            logging.getLogger(logger).removeHandler(handler)
 
 
 def _point(stdout: int, stderr: int) -> None:

@@ -1,8 +1,11 @@
 """Definitions that many tests start from."""
 
+import json
+
 import pytest
 
 from include.exports import Daily, DatasetExport, JsonFiles, LakeSource, LocalDestination, TimeColumn
+from tests.rigs.runs import KEY, Runs
 
 
 @pytest.fixture
@@ -17,3 +20,9 @@ def daily(tmp_path) -> DatasetExport:
         files=JsonFiles(),
         destination=LocalDestination(path=str(tmp_path / "delivered")),
     )
+
+
+@pytest.fixture
+def rig(tmp_path, daily, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_KEY", json.dumps({"conn_type": "generic", "password": KEY}))
+    return Runs(tmp_path, daily)

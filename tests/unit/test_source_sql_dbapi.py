@@ -78,6 +78,15 @@ def rows(source: SqlSource, request: Request, con: duckdb.DuckDBPyConnection) ->
         return con.sql(records).fetchall()
 
 
+def test_a_query_can_run_again_since_a_run_may_need_more_memory_than_it_was_given(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    request = Request(columns=("carrier", "flight"), filter="delay > 300", order_by=("at", "carrier", "flight"))
+    with sql.records(FLIGHTS, request, Shard(index=0), con) as records:
+        assert len(con.sql(f"{records} limit 3").fetchall()) == 3
+        assert con.sql(records).fetchall() == con.sql(records).fetchall() == rows(FLIGHTS, request, connect())
+
+
 @pytest.mark.parametrize(
     ("time_column", "relation"),
     [

@@ -169,6 +169,15 @@ def test_an_empty_window_has_columns_with_their_types(con: duckdb.DuckDBPyConnec
         assert relation.fetchall() == []
 
 
+def test_a_query_can_run_again_since_a_run_may_need_more_memory_than_it_was_given(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    request = window(None, datetime(2013, 1, 2, tzinfo=UTC), "dest", "flight", order_by=("dest", "flight"))
+    with sql.records(FLIGHTS, request, Shard(index=0), con) as records:
+        assert len(con.sql(f"{records} limit 3").fetchall()) == 3
+        assert con.sql(records).fetchall() == con.sql(records).fetchall() == rows(FLIGHTS, request, connect())
+
+
 def test_all_rows_reach_the_file_in_order(postgres: Postgres, con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     order = ("dest", "time_hour desc", "carrier", "flight")
     request = Request(columns=("dest", "flight"), order_by=order)

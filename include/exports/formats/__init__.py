@@ -15,6 +15,10 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pydantic import Field
+
+from include.exports.model import Part
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
@@ -33,6 +37,25 @@ FORMATS: Mapping[str, str] = MappingProxyType(
     }
 )
 """The module of each `type` of file."""
+
+
+class Files(Part):
+    """What files of every format declare."""
+
+    max_rows: int | None = Field(default=None, gt=0)
+    """At most this many records a file; no limit when absent."""
+    max_bytes: int | None = Field(default=None, gt=0)
+    """At most about this many bytes a file, as it is delivered; no limit when absent."""
+
+    @property
+    def header_lines(self) -> int:
+        """Lines at the top of each file that are no records."""
+        return 0
+
+    @property
+    def dialect(self) -> dict[str, str] | None:
+        """What a reader has to know to split a line into fields; None where the format leaves no choice."""
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,13 +5,10 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from pydantic import Field
-
 from include.exports.compress import SUFFIXES, Compression, compress
 from include.exports.contract import NonFinite, refusals
 from include.exports.engine import with_room
-from include.exports.formats import Written
-from include.exports.model import Part
+from include.exports.formats import Files, Written
 from include.exports.sources import Column
 
 if TYPE_CHECKING:
@@ -30,28 +27,14 @@ PROBE_ROWS = 64
 """Rows whose text is measured to learn whether rows are wide."""
 
 
-class TextFiles(Part):
+class TextFiles(Files):
     """Files of lines."""
 
     compression: Compression = "gzip"
     """`none`, `gzip` or `zstd`, of the whole file: one gzip member, or one zstd frame."""
-    max_rows: int | None = Field(default=None, gt=0)
-    """At most this many records a file; no limit when absent."""
-    max_bytes: int | None = Field(default=None, gt=0)
-    """At most about this many bytes a file, as it is delivered; no limit when absent."""
     non_finite: NonFinite = "null"
     """NaN and infinities, of numbers and of dates, which JSON does not have: `null`, the `string` NaN, Infinity or
     -Infinity, or `fail`. CSV does the same, with its null marker."""
-
-    @property
-    def header_lines(self) -> int:
-        """Lines at the top of each file that are no records."""
-        return 0
-
-    @property
-    def dialect(self) -> dict[str, str] | None:
-        """What a reader has to know to split a line into fields; None where the format leaves no choice."""
-        return None
 
     @property
     def suffix(self) -> str:

@@ -70,6 +70,8 @@ class Shard:
     """Bytes that will be read, where the source can tell cheaply."""
     rows: int | None = None
     """Rows that will be read, where the source can tell cheaply."""
+    row_bytes: float | None = None
+    """Uncompressed bytes a row, about, where the source can tell cheaply."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

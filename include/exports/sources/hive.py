@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
 
-from include.exports.errors import NotEligible, SourceInterrupted, SourceRefused
+from include.exports.errors import ExportError, NotEligible, SourceInterrupted, SourceRefused
 from include.exports.model import Part
 from include.exports.paths import TimeZone
 
@@ -103,7 +103,9 @@ class Folders:
             ) from None
         except PermissionError as error:
             raise NotEligible(f"{root}: {error}; let the worker, or source.conn_id, list and read it") from error
-        except OSError as error:
+        except ExportError:
+            raise
+        except Exception as error:  # the client of each store has errors of its own
             raise SourceInterrupted(f"{root} cannot be listed: {error}; the task is tried again") from error
 
     def _below(self, folder: str, values: tuple[str, ...]) -> Iterator[tuple[str, int]]:

@@ -6,8 +6,10 @@ of the files' paths, and within a file as they lie. DuckDB reads Parquet itself,
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -119,15 +121,11 @@ def shards(source: LakeSource, request: Request) -> tuple[Shard, ...]:
             groups[-1] = ([*files, file], total + size)
     countable = source.format == "parquet" and len(found) <= FOOTERS
     with _errors(source):
-        return tuple(
-            Shard(
-                index=index,
-                files=tuple(files),
-                size=size,
-                rows=parquet_files.count(con, files) if countable and files else None,
-            )
-            for index, (files, size) in enumerate(groups)
-        )
+        counted = [parquet_files.count(con, files) if countable and files else (None, None) for files, _ in groups]
+    return tuple(
+        Shard(index=index, files=tuple(files), size=size, rows=rows, row_bytes=row_bytes)
+        for index, ((files, size), (rows, row_bytes)) in enumerate(zip(groups, counted, strict=True))
+    )
 
 
 def statement(source: LakeSource, request: Request, shard: Shard) -> Statement:
@@ -146,8 +144,8 @@ def records(source: LakeSource, request: Request, shard: Shard, con: duckdb.Duck
         if source.format != "parquet":
             columns = _needed(source, request, shard)
             delimiter = source.delimiter if source.format == "csv" else None
-            batches = text_files.batches(fs, shard.files, columns, source.types, delimiter)
-            with stream(con, TEXT, text_files.schema(columns, source.types), batches):
+            read = partial(text_files.batches, fs, shard.files, columns, source.types, delimiter)
+            with stream(con, TEXT, text_files.schema(columns, source.types), read):
                 yield _query(source, request, TEXT, columns)
         elif shard.files:
             scan = parquet_files.scan(shard.files)
@@ -168,9 +166,15 @@ def _query(source: LakeSource, request: Request, relation: str, present: Sequenc
 
 
 def _select(request: Request, present: Sequence[str]) -> str:
-    return ", ".join(
-        identifier(name) if name in present else f"null as {identifier(name)}" for name in request.columns or ()
-    )
+    """The requested columns. Files may spell a name in another case, which to DuckDB is the same name."""
+    folded = {name.casefold() for name in present}
+
+    def column(name: str) -> str:
+        if name in present:
+            return identifier(name)
+        return f"{identifier(name) if name.casefold() in folded else 'null'} as {identifier(name)}"
+
+    return ", ".join(map(column, request.columns or ()))
 
 
 def _window(time_column: TimeColumn | None, request: Request) -> list[str]:
@@ -217,10 +221,12 @@ def _open(source: LakeSource, con: duckdb.DuckDBPyConnection) -> AbstractFileSys
 
     if "://" not in source.path:
         return LocalFileSystem()
-    from airflow.sdk import ObjectStoragePath
+    from airflow.sdk import BaseHook, ObjectStoragePath
     from airflow.sdk.exceptions import AirflowNotFoundException
 
     try:
+        if source.conn_id:
+            BaseHook.get_connection(source.conn_id)  # without it some stores are opened with other credentials
         fs: AbstractFileSystem = ObjectStoragePath(source.path, conn_id=source.conn_id).fs
     except AirflowNotFoundException as error:
         raise NotEligible(
@@ -281,8 +287,11 @@ def _errors(source: LakeSource) -> Iterator[None]:
     except (duckdb.OutOfMemoryException, duckdb.InterruptException):
         raise
     except duckdb.Error as error:
+        if str(error).startswith("Traceback"):  # of a file system that is not DuckDB's own
+            raise SourceInterrupted(f"{source.path}: {str(error).splitlines()[-1]}; the task is tried again") from error
         raise SourceRefused(f"{source.path}: {_first_line(error)}") from error
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]
+    """What DuckDB says, without the class of the error and without its advice on settings that are not ours."""
+    return re.sub("^[A-Z][A-Za-z ]* Error: ", "", str(error).splitlines()[0])

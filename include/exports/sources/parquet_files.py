@@ -52,10 +52,11 @@ def columns(con: duckdb.DuckDBPyConnection, files: Sequence[str]) -> tuple[Colum
     return tuple(united)
 
 
-def count(con: duckdb.DuckDBPyConnection, files: Sequence[str]) -> int:
-    """The rows of all files, from their footers."""
-    ((number,),) = con.sql(f"select coalesce(sum(num_rows), 0) from parquet_file_metadata({_list(files)})").fetchall()
-    return int(number)
+def count(con: duckdb.DuckDBPyConnection, files: Sequence[str]) -> tuple[int, float | None]:
+    """The rows of all files, and the uncompressed bytes of one, from their footers; None without rows."""
+    sums = "sum(row_group_num_rows) filter (where column_id = 0), sum(total_uncompressed_size)"
+    ((rows, size),) = con.sql(f"select {sums} from parquet_metadata({_list(files)})").fetchall()
+    return (int(rows), size / rows) if rows else (0, None)
 
 
 def _list(files: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ from include.exports.model import Part, Problems
 from include.exports.sources import Column, Request, Shard, Statement
 from include.exports.sources.exact import type_problem
 from include.exports.sources.query import BOUNDS, bounds_in
+from include.exports.sources.stream import stream
 from include.exports.time_column import TimeColumn
 
 if TYPE_CHECKING:
@@ -132,37 +133,30 @@ def statement(source: SqlSource, request: Request, shard: Shard) -> Statement:
 
 @contextmanager
 def records(source: SqlSource, request: Request, shard: Shard, con: duckdb.DuckDBPyConnection) -> Iterator[str]:
-    """The SQL over a stream from the database: it can be bound as often as needed, and run once.
+    """The SQL over a stream from the database; each run of it but the first asks the database again.
 
     What stops the stream is raised when the block ends, whatever error it became on its way through DuckDB:
     `SourceRefused` for a value that cannot be kept, `SourceInterrupted` when the database goes away.
     """
     import duckdb
-    import pyarrow as pa
 
     reader, hook = _open(source)
     name = f"sql_source_{shard.index}"
     with reader.batches(source, request, hook) as (schema, batches), closing(batches):
-        failures: list[Exception] = []
-        con.register(name, pa.RecordBatchReader.from_batches(schema, _watched(batches, failures)))
-        try:
-            yield f"select {', '.join(identifier(column) for column in schema.names)} from {name}"
-        except Exception as error:
-            if failures:
-                raise failures[0] from error
-            if isinstance(error, (duckdb.DataError, duckdb.InvalidInputException)):
+        unread = [batches]
+
+        def read() -> Iterator[pa.RecordBatch]:
+            if unread:
+                yield from unread.pop()
+            else:
+                with reader.batches(source, request, hook) as (_, again), closing(again):
+                    yield from again
+
+        with stream(con, name, schema, read):
+            try:
+                yield f"select {', '.join(identifier(column) for column in schema.names)} from {name}"
+            except (duckdb.DataError, duckdb.InvalidInputException) as error:
                 raise SourceRefused(f"{source.conn_id}: {str(error).splitlines()[0]}") from error
-            raise
-        finally:
-            con.unregister(name)
-
-
-def _watched(batches: Iterator[pa.RecordBatch], failures: list[Exception]) -> Iterator[pa.RecordBatch]:
-    try:
-        yield from batches
-    except Exception as error:
-        failures.append(error)
-        raise
 
 
 def _open(source: SqlSource) -> tuple[Reader, DbApiHook]:

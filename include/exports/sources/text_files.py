@@ -17,7 +17,7 @@ from include.exports.errors import SourceInterrupted, SourceRefused
 from include.exports.sources import csv, exact, hive, ndjson
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from io import BufferedIOBase
 
     import pyarrow as pa
@@ -53,7 +53,7 @@ def batches(
     columns: Sequence[str],
     types: Mapping[str, str],
     delimiter: str | None,
-) -> Generator[pa.RecordBatch]:
+) -> Iterator[pa.RecordBatch]:
     """The records of CSV files, or of NDJSON files when `delimiter` is None, in order.
 
     A column that a file does not have is NULL; a folder level is a column, and hides one of its name in the file; what

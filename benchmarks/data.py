@@ -1,0 +1,76 @@
+"""The records that are exported, written once to benchmarks/data and the same bytes each time."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sysconfig
+from pathlib import Path
+
+DATA = Path(__file__).parent / "data"
+EVENTS_ROWS = 2_000_000
+
+EVENTS = """
+select
+    i as id,
+    'user-' || (hash(i) % 100000) as user_id,
+    make_timestamptz(1700000000000000 + i * 1000000) as ts,
+    case when hash(i + 1) % 3 <> 0 then hash(i + 2) % 1000 / 7.0 end as amount,
+    ((hash(i + 3) % 100000)::decimal(12, 2) / 100)::decimal(12, 2) as price,
+    {
+        'city': 'city ' || hash(i + 4) % 500,
+        'lat': (hash(i + 5) % 18000) / 100.0 - 90,
+        'tags': ['t' || hash(i) % 10, 't' || hash(i + 9) % 13]
+    } as ctx,
+    [hash(i + 6) % 100, hash(i + 7) % 100]::int[] as items,
+    'https://example.com/p/' || hash(i + 8) as url,
+    hash(i) % 2 = 0 as flag
+from range(?) as numbers(i)
+"""
+"""Events as trackers send them: the hash of a number looks random and is always the same."""
+
+
+def events(rows: int, root: Path = DATA) -> Path:
+    """A folder with the Parquet file of `rows` generated nested events."""
+    folder = root / f"events-{rows}"
+    if not folder.exists():
+        import duckdb
+
+        partial = _partial(folder)
+        options = "(format parquet, compression zstd)"
+        duckdb.execute(f"copy ({EVENTS}) to '{partial}/events.parquet' {options}", [rows])
+        partial.rename(folder)
+    return folder
+
+
+def lineitem(root: Path = DATA) -> Path:
+    """A folder with the Parquet file of TPC-H's lineitem, scale factor 1: 6 million rows without nesting."""
+    folder = root / "lineitem"
+    if not folder.exists():
+        partial = _partial(folder)
+        program = Path(sysconfig.get_path("scripts"), "tpchgen-cli")
+        options = ("--scale-factor=1", "--tables=lineitem", f"--output-dir={partial}", "--quiet")
+        subprocess.run([program, "parquet", *options], check=True)
+        partial.rename(folder)
+    return folder
+
+
+def times(folder: Path, count: int) -> Path:
+    """A folder with the records of `folder` `count` times. Its files are links, which take no space."""
+    result = folder.with_name(f"{folder.name}-x{count}")
+    if not result.exists():
+        partial = _partial(result)
+        for file in folder.iterdir():
+            for number in range(count):
+                os.link(file, partial / f"{number:03d}-{file.name}")
+        partial.rename(result)
+    return result
+
+
+def _partial(folder: Path) -> Path:
+    """An empty folder that becomes `folder` when it is complete."""
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    return partial

@@ -115,8 +115,8 @@ def _write_views(plan: Plan, manifest: Manifest, before: Current | None, store: 
 def _sweep(plan: Plan, manifest: Manifest, before: Current | None, store: Store, staging: Staging) -> None:
     """Remove what this export wrote here for this window and no manifest names.
 
-    What it has published for the window under another manifest, before its definition was changed, stays complete. Where
-    removing is refused, what is refused stays there: the window is published already.
+    What it has published for the window under another manifest, before its definition was changed, stays complete. A
+    file that may not be removed stays too: the window is published already.
     """
     recorded = staging.recorded()
     written = recorded.get(plan.target, set()) | (_paths(plan.manifest, before.manifest) if before else set())

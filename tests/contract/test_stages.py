@@ -4,32 +4,21 @@ import gzip
 import hashlib
 import json
 import logging
-from datetime import UTC, datetime, timedelta
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from include.exports import Daily, DatasetExport, JsonFiles, LakeSource, TimeColumn, Views
-from include.exports.definition import ManifestFile
-from include.exports.stages import Stages
-from include.exports.staging import Staging
-from include.exports.window import window
+from include.exports import Daily, DatasetExport, JsonFiles, LakeSource, ManifestFile, TimeColumn, Views
+from tests.rigs.runs import Runs
 
-DAY = datetime(2019, 11, 25, tzinfo=UTC)
 FOLDER = "events/exportTime=201911260000"
 
 
 @pytest.fixture
 def run(tmp_path):
     """Runs an export of that many records to a destination."""
-    (tmp_path / "lake").mkdir()
-    runs = iter(range(100))
+    runs = []
 
     def deliver(destination, rows: int) -> dict:
-        at = [DAY + timedelta(seconds=number) for number in range(rows)]
-        table = pa.table({"id": pa.array(range(rows), pa.int64()), "at": pa.array(at, pa.timestamp("us", "UTC"))})
-        pq.write_table(table, tmp_path / "lake" / "a.parquet")
         export = DatasetExport(
             name="events",
             owner="tests",
@@ -40,15 +29,9 @@ def run(tmp_path):
             destination=destination,
             manifest=ManifestFile(views=Views(files="files.txt")),
         )
-        covered = window(export, DAY, DAY + timedelta(days=1), DAY)
-        stages = Stages(
-            export, covered, Staging(f"file://{tmp_path}/staging", "events", covered.key, f"run {next(runs)}")
-        )
-        for shard in stages.validate_eligibility():
-            stages.extract_records(shard)
-            stages.serialize_files(shard)
-            stages.deliver_files(shard)
-        return stages.publish_manifest()
+        runs.append(Runs(tmp_path, export, runs=len(runs)))
+        runs[-1].lake(rows)
+        return runs[-1].run()
 
     return deliver
 

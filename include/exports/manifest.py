@@ -30,7 +30,8 @@ class FileMeta(Model):
     sha256: str
     """Hex digest of the bytes as delivered."""
     store_checksum: dict[str, str]
-    """The store's own checksum of the delivered bytes: algorithm to hex digest."""
+    """The store's own checksum of the delivered bytes: algorithm to hex digest. `sha256_composite` is Amazon S3's of a
+    file sent in n parts: the SHA-256 of the parts' digests one after another, then `-n`."""
 
 
 class Entry(Model):

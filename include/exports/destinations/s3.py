@@ -167,10 +167,10 @@ class S3Store:
                     **self._at(path), Body=content, ChecksumAlgorithm="SHA256", **condition, **self._encryption
                 )
             except ClientError as error:
-                # A conditional write of what is gone is answered by 404, two at the same instant by 409.
+                # What exists, or has another version, is answered by 412, what is gone by 404, two writers by 409.
                 if _code(error) not in {"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"}:
                     raise
-                if expected is None and self.stat(path) is None:
+                if expected is None and _code(error) == "PreconditionFailed" and self.stat(path) is None:
                     raise DeliveryRefused(
                         f"{self.url(path)} exists but may not be read; grant s3:GetObject on it"
                     ) from error
@@ -203,9 +203,7 @@ class S3Store:
         part = digests.part_size
         config = TransferConfig(multipart_threshold=part, multipart_chunksize=part, max_concurrency=CONCURRENCY)
         with create_transfer_manager(self._client, config) as manager:
-            manager.upload(
-                str(source), self._destination.bucket, path, extra_args=about | {"ChecksumAlgorithm": "SHA256"}
-            ).result()
+            manager.upload(str(source), self._destination.bucket, path, extra_args=about).result()
 
     def _errors(self, path: str) -> AbstractContextManager[None]:
         return _errors(self.url(path), self._destination)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from include.exports import contract, formats, sources
-from include.exports.columns import HashMask, unique
+from include.exports.columns import HashMask, deliverable
 from include.exports.errors import NotEligible
 from include.exports.sources import Column, Request, Shard
 from include.exports.sources.sql import SqlSource
@@ -116,7 +116,7 @@ def _reasons(export: DatasetExport, available: Sequence[Column]) -> Iterator[str
         )
     columns = delivered(export, _wanted(export, available))
     try:
-        unique([column.name for column in columns])
+        deliverable([column.name for column in columns])
     except ValueError as error:
         yield f"columns: {error}"
     for problem in [*contract.problems(columns), *formats.module(export.files).problems(export.files, columns)]:

@@ -14,8 +14,11 @@ from include.exports.sources import Column, Request, Shard
 from include.exports.sources.sql import SqlSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from duckdb.sqltypes import DuckDBPyType
+
+    from include.exports.columns import Columns
     from include.exports.definition import DatasetExport
     from include.exports.plan import Plan
 
@@ -121,6 +124,16 @@ def _reasons(export: DatasetExport, available: Sequence[Column]) -> Iterator[str
         yield f"columns: {error}"
     for problem in [*contract.problems(columns), *formats.module(export.files).problems(export.files, columns)]:
         yield f"{problem.field}: {problem.message}"
+    yield from _changes(declared, types)
+
+
+def _changes(declared: Columns, types: Mapping[str, DuckDBPyType]) -> Iterator[str]:
+    """Why values cannot be cast and masked as declared."""
+    import duckdb
+
+    for name, to in declared.cast.items():
+        if problem := contract.cast_problem(types[name], duckdb.sqltype(to)):
+            yield f"columns.cast: {name!r}: {problem}"
     for name, mask in declared.mask.items():
         if isinstance(mask, HashMask):
             try:

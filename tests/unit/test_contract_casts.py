@@ -119,6 +119,8 @@ def test_text_of_the_form_of_a_type_is_its_value(
         ("epoch", "TIMESTAMP"),
         ("infinity", "TIMESTAMP"),
         ("2024-02-29 12:00:00", "TIMESTAMPTZ"),
+        ("2024-02-29 12:00:00+99", "TIMESTAMPTZ"),
+        ("2024-02-29 12:00:00+09:99", "TIMESTAMPTZ"),
         ("2024-02-29 12:00:00 Europe/Berlin", "TIMESTAMPTZ"),
         ("0a1b2c3d00004000800000000000000f", "UUID"),
         ("{a", "JSON"),

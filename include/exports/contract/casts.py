@@ -18,7 +18,7 @@ DATE = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 TIME = "[0-9]{2}:[0-9]{2}:[0-9]{2}"
 ZEROS = r"(\.0*)?"
 MILLIS, MICROS, NANOS = (rf"(\.[0-9]{{0,{digits}}}0*)?" for digits in (3, 6, 9))  # zeros behind those say nothing
-OFFSET = "(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
+OFFSET = "(Z|[+-](0[0-9]|1[0-8])(:?[0-5][0-9])?)"  # DuckDB takes +99:99
 INTEGER = "[+-]?[0-9]+"
 FLOAT = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|[+-]?(nan|inf|infinity)"
 

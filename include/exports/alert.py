@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING, Any, Literal
+import re
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from include.exports.model import Part
 
@@ -13,13 +14,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+def _addresses(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        if not re.fullmatch(r"[^@\s]+@[^@\s]+", value):
+            raise ValueError(f"{value!r} is not an e-mail address; write one such as 'data@example.org'")
+    return values
+
+
 class EmailAlert(Part):
     """An e-mail when a task has failed and is not tried again."""
 
     type: Literal["email"] = "email"
-    to: tuple[str, ...] = Field(min_length=1)
+    to: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_addresses)]
     """Addresses."""
-    conn_id: str = "smtp_default"
+    conn_id: str = Field(default="smtp_default", min_length=1)
     """Airflow connection of the SMTP server; its extra names the sender as `from_email`."""
 
 

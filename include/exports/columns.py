@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from include.exports.errors import Problem
 from include.exports.model import Part, Problems
@@ -14,7 +15,7 @@ class HashMask(Part):
     """Replaces each value by the HMAC-SHA256 of its text, 64 hex digits: equal values stay equal, NULL stays NULL."""
 
     type: Literal["hash"] = "hash"
-    conn_id: str
+    conn_id: str = Field(min_length=1)
     """Airflow connection whose password is the key. Whoever has the key can test guesses; rotate it like a secret."""
 
 
@@ -29,6 +30,35 @@ class RedactMask(Part):
 Mask = Annotated[HashMask | RedactMask, Field(discriminator="type")]
 
 
+def _delivered_name(value: str) -> str:
+    if not value or re.search(r"[\x00-\x1f\x7f-\x9f]", value):
+        raise ValueError(f"{value!r} must be a column name without control characters; write one such as 'price'")
+    return value
+
+
+def _order_term(value: str) -> str:
+    """Case counts: `id DESC` would be looked for as a column of this name."""
+    name, _, direction = value.rpartition(" ")
+    if direction != "desc" and direction.lower() in {"asc", "desc"} and name.strip():
+        remedy = name if direction.lower() == "asc" else f"{name} desc"
+        raise ValueError(f"{value!r} must be a column, optionally followed by ' desc'; write {remedy!r}")
+    if not value.removesuffix(" desc").strip():
+        raise ValueError(f"{value!r} must name a column, optionally followed by ' desc'; write one such as 'id desc'")
+    return value
+
+
+def _ordered_once(terms: tuple[str, ...]) -> tuple[str, ...]:
+    names = [term.removesuffix(" desc") for term in terms]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{name!r} is named {names.count(name)} times; the first one decides, remove the others")
+    return terms
+
+
+DeliveredName = Annotated[str, AfterValidator(_delivered_name)]
+Order = Annotated[tuple[Annotated[str, AfterValidator(_order_term)], ...], AfterValidator(_ordered_once)]
+
+
 class Columns(Part):
     """All columns of the source, unless said otherwise. Names are the source's; `rename` gives the delivered ones."""
 
@@ -36,10 +66,11 @@ class Columns(Part):
     """These columns, in this order; a column that the source gains later is not exported."""
     exclude: tuple[str, ...] = ()
     """All columns but these; a column that the source gains later is exported."""
-    rename: dict[str, str] = {}
+    rename: dict[str, DeliveredName] = {}
     """Source name to delivered name."""
     cast: dict[str, str] = {}
-    """Source name to DuckDB type, such as `DECIMAL(38,9)`. A value that does not fit fails the run; none is changed."""
+    """Source name to DuckDB type, such as `DECIMAL(38,9)`. A value that does not fit fails the run; none is changed.
+    Text must have the form of the type, such as `2024-02-29` for DATE; a DOUBLE is the nearest number of a decimal."""
     mask: dict[str, Mask] = {}
     """Source name to mask. Applied after `cast`; a masked column is text."""
 
@@ -55,8 +86,8 @@ class Columns(Part):
                 if name in self.exclude or (self.select is not None and name not in self.select):
                     raise ValueError(f"{what} names {name!r}, which is not exported; select it or remove it here")
         if self.select is not None:
-            unique([self.rename.get(name, name) for name in self.select])
-        unique(list(self.rename.values()))
+            deliverable([self.rename.get(name, name) for name in self.select])
+        deliverable(list(self.rename.values()))
         return self
 
     @model_validator(mode="after")
@@ -81,10 +112,15 @@ def _cast_problem(name: str, to: str) -> str | None:
     return next((f"{name!r} to {to!r}: {problem.message}" for problem in problems([column])), None)
 
 
-def unique(names: list[str]) -> None:
-    """Raise ValueError when two delivered columns differ in case only: JSON readers and warehouses take one of them."""
+def deliverable(names: list[str]) -> None:
+    """Raise ValueError for a name that no file can have, and for two that differ in case only.
+
+    DuckDB has a `file_row_number` of its own in every Parquet file; of two names JSON readers and warehouses take one.
+    """
     seen: dict[str, str] = {}
     for name in names:
+        if name.casefold() == "file_row_number":
+            raise ValueError(f"{name!r} would be delivered, which DuckDB keeps for itself; rename it")
         if name.casefold() in seen:
             raise ValueError(f"two columns would be delivered as {seen[name.casefold()]!r} and {name!r}; rename one")
         seen[name.casefold()] = name

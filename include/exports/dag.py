@@ -188,9 +188,10 @@ def _asked_window(export: DatasetExport) -> tuple[datetime, datetime] | None:
     if None in texts:
         raise NotEligible(f"{export.name}: window_start and window_end go together; give both, or neither")
     start, end = (datetime.fromisoformat(text) for text in texts)
-    if not start.tzinfo or not end.tzinfo or start >= end:
+    if not start.tzinfo or not end.tzinfo or start.microsecond or end.microsecond or start >= end:
         raise NotEligible(
-            f"{export.name}: {texts[0]} to {texts[1]} is not a window; both need a UTC offset, and start is before end"
+            f"{export.name}: {texts[0]} to {texts[1]} is not a window; both need a UTC offset and whole seconds, and"
+            " start is before end"
         )
     return start, end
 

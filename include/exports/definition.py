@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from include.exports.alert import EmailAlert
-from include.exports.columns import Columns
+from include.exports.columns import Columns, Order
 from include.exports.destinations.local import LocalDestination
 from include.exports.destinations.s3 import S3Destination
 from include.exports.errors import Problem
-from include.exports.folder import FolderTemplate, macros, units
+from include.exports.folder import FolderTemplate, changes, macros, render, units
 from include.exports.formats.csv import CsvFiles
 from include.exports.formats.json import JsonFiles
 from include.exports.formats.parquet import ParquetFiles
 from include.exports.model import Definition, Part, Problems
-from include.exports.paths import Name, Segment
+from include.exports.paths import Name, Segment, relative_path
 from include.exports.schedules import Once, Schedule
 from include.exports.sources.lake import LakeSource
 from include.exports.sources.query import condition_problem
@@ -30,6 +30,9 @@ Destination = Annotated[LocalDestination | S3Destination, Field(discriminator="t
 
 DAY_UNITS = ("year", "month", "day")
 UNITS = {"day": {*DAY_UNITS}, "hour": {*DAY_UNITS, "hour"}, "minute": {*DAY_UNITS, "hour", "minute"}}
+
+MAINTENANCE = "exports_maintenance"
+"""The DAG that cleans the staging area; no export can have its name."""
 
 
 class Views(Part):
@@ -55,15 +58,28 @@ class ManifestFile(Part):
     views: Views = Views()
     """Further files derived from it."""
 
+    @model_validator(mode="after")
+    def _differ(self) -> Self:
+        """Of two files with one name only the last would remain; names that differ in case are one on some shares."""
+        taken, found = {self.name.casefold()}, []
+        for field in ("files", "sha256sums", "success"):
+            name = getattr(self.views, field)
+            if name and name.casefold() in taken:
+                found.append(Problem(f"views.{field}", f"{name!r} is the name of another file beside it; rename one"))
+            taken.add((name or self.name).casefold())
+        if found:
+            raise Problems(found)
+        return self
+
 
 class Retries(Part):
     """What happens to a task that failed for a reason that may pass. Other failures are never repeated."""
 
     count: int = Field(default=3, ge=0, le=20)
     """How many times a task is tried again."""
-    delay: timedelta = timedelta(minutes=1)
+    delay: timedelta = Field(default=timedelta(minutes=1), ge=timedelta())
     """Wait before the first repetition; it doubles with each one."""
-    max_delay: timedelta = timedelta(minutes=30)
+    max_delay: timedelta = Field(default=timedelta(minutes=30), ge=timedelta())
     """Longest wait between two tries."""
 
 
@@ -93,7 +109,7 @@ class DatasetExport(Definition):
     """Which columns are exported, and how they are renamed, cast and masked."""
     filter: str | None = Field(default=None, min_length=1)
     """A condition on source columns, in the source's SQL dialect; only records that meet it are exported."""
-    order_by: tuple[str, ...] = ()
+    order_by: Order = ()
     """Source columns that order the records, each optionally followed by ` desc`. A lake has an order of its own (files
     by path, rows as they lie); an SQL source has none and needs one. An ordered export is one shard."""
     mode: Literal["incremental", "full"]
@@ -139,6 +155,13 @@ class DatasetExport(Definition):
             "ORGANIZATION_NAME": self.organization or "",
             "SANDBOX_NAME": self.sandbox,
         }
+
+    @field_validator("name")
+    @classmethod
+    def _free(cls, name: str) -> str:
+        if name == MAINTENANCE:
+            raise ValueError(f"{name!r} is the DAG that cleans the staging area; write another name")
+        return name
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -189,14 +212,20 @@ class DatasetExport(Definition):
                 continue
             if "ORGANIZATION_NAME" in macros(template) and self.organization is None:
                 found.append(Problem("organization", f"is required by %ORGANIZATION_NAME% in {field}"))
+                continue
+            any_time = datetime(2000, 1, 1, tzinfo=UTC)
+            folder = render(template, self.macro_values(), any_time, self.schedule.timezone)
+            try:
+                relative_path("/".join(filter(None, (self.destination.prefix, folder))))
+            except ValueError as error:
+                found.append(Problem(field, f"{template!r} becomes {error}"))
             if self.mode == "incremental" and not isinstance(self.schedule, Once):
-                missing = UNITS[self.schedule.unit] - units(template)
+                zone = self.schedule.timezone
+                missing = UNITS[self.schedule.unit] - units(template, zone)
+                what, remedy = f"no {', '.join(sorted(missing))}", "%EXPORT_TIME% or a finer %DATETIME(...)%"
+                if missing <= {"hour", "minute"} and changes(zone):
+                    what, remedy = f"{zone} sets its clocks back, which repeats an hour", "%EXPORT_TIME%"
                 if missing:
-                    found.append(
-                        Problem(
-                            field,
-                            f"{template!r} is the same folder for several windows (no {', '.join(sorted(missing))});"
-                            " add %EXPORT_TIME% or a finer %DATETIME(...)%",
-                        )
-                    )
+                    message = f"{template!r} is the same folder for several windows ({what}); add {remedy}"
+                    found.append(Problem(field, message))
         return found

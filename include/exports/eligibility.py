@@ -8,14 +8,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from include.exports import contract, formats, sources
-from include.exports.columns import HashMask, unique
+from include.exports.columns import HashMask, deliverable
 from include.exports.errors import NotEligible
 from include.exports.sources import Column, Request, Shard
 from include.exports.sources.sql import SqlSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from duckdb.sqltypes import DuckDBPyType
+
+    from include.exports.columns import Columns
     from include.exports.definition import DatasetExport
     from include.exports.plan import Plan
 
@@ -116,11 +119,21 @@ def _reasons(export: DatasetExport, available: Sequence[Column]) -> Iterator[str
         )
     columns = delivered(export, _wanted(export, available))
     try:
-        unique([column.name for column in columns])
+        deliverable([column.name for column in columns])
     except ValueError as error:
         yield f"columns: {error}"
     for problem in [*contract.problems(columns), *formats.module(export.files).problems(export.files, columns)]:
         yield f"{problem.field}: {problem.message}"
+    yield from _changes(declared, types)
+
+
+def _changes(declared: Columns, types: Mapping[str, DuckDBPyType]) -> Iterator[str]:
+    """Why values cannot be cast and masked as declared."""
+    import duckdb
+
+    for name, to in declared.cast.items():
+        if problem := contract.cast_problem(types[name], duckdb.sqltype(to)):
+            yield f"columns.cast: {name!r}: {problem}"
     for name, mask in declared.mask.items():
         if isinstance(mask, HashMask):
             try:

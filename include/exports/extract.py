@@ -111,20 +111,13 @@ def _masked(column: Column, declared: Columns) -> str:
 
 
 def _cast(column: Column, declared: Columns) -> str:
-    """The value as its declared type. DuckDB rounds 1.5 to an INTEGER; here a value either fits or fails."""
+    import duckdb
+
     value = f"cast({identifier(column.name)} as {column.type})"
     if not (wanted := declared.cast.get(column.name)):
         return value
-    result = f"cast({value} as {wanted})"
-    back = "double" if str(column.type) == "VARCHAR" and contract.is_number(wanted) else str(column.type)
-    if str(column.type) == "VARCHAR" and back == "VARCHAR":
-        return result  # text says the same in many ways, and DuckDB refuses text that is not of the type
-    message = f"column {column.name!r}: cannot be cast to {wanted} without changing it: "
-    remedy = "; cast to a wider type, or do the conversion in the source"
-    return (
-        f"case when cast({result} as {back}) is distinct from cast({value} as {back})"
-        f" then error({literal(message)} || cast({value} as varchar) || {literal(remedy)}) else {result} end"
-    )
+    secret = column.name in declared.mask
+    return contract.cast_exactly(value, column.type, duckdb.sqltype(wanted), column.name, secret=secret)
 
 
 def _pads(conn_id: str) -> tuple[str, str]:

@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
 
@@ -22,8 +22,6 @@ from pydantic import AfterValidator
 from include.exports.paths import relative_path
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from include.exports.schedules import Unit
 
 NAMES = (
@@ -44,7 +42,7 @@ _UNITS: dict[str, tuple[Unit, str]] = {
     "dd": ("day", "%d"),
     "HH": ("hour", "%H"),
     "mm": ("minute", "%M"),
-    "ss": ("minute", "%S"),
+    "ss": ("second", "%S"),
 }
 _MACRO = re.compile(r"%([^%]*)%")
 _DATETIME = re.compile(r"DATETIME\(([^()]*)\)")
@@ -76,8 +74,8 @@ def macros(template: str) -> set[str]:
     return {macro.partition("(")[0] for macro in _MACRO.findall(template)}
 
 
-def units(template: str) -> set[Unit]:
-    """The units of time that tell two folders of `template` apart."""
+def units(template: str, timezone: str) -> set[Unit]:
+    """The units of time that tell two folders of `template` apart: not the hours of a clock that repeats one."""
     found: set[Unit] = set()
     for macro in _MACRO.findall(template):
         if macro == "EXPORT_TIME":
@@ -85,7 +83,13 @@ def units(template: str) -> set[Unit]:
         if pattern := _DATETIME.fullmatch(macro):
             tokens = (token.group() for token in _TOKEN.finditer(pattern.group(1)))
             found |= {_UNITS[token][0] for token in tokens if token in _UNITS}
-    return found
+    return found - {"hour", "minute"} if changes(timezone) else found
+
+
+def changes(timezone: str) -> bool:
+    """Whether the clocks of a time zone are, or in this century were, ever set back or forward."""
+    months = (datetime(year, month, 1) for year in range(2000, 2038) for month in range(1, 13))  # noqa: DTZ001
+    return len({ZoneInfo(timezone).utcoffset(month) for month in months}) > 1
 
 
 def render(template: str, values: dict[str, str], as_of: datetime, timezone: str) -> str:

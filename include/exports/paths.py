@@ -12,6 +12,12 @@ from pydantic import AfterValidator
 PROJECT = Path(__file__).resolve().parents[2]
 """The folder that holds `dags/` and `include/`."""
 
+LONGEST_SEGMENT = 200
+"""Characters of one path segment: file systems have 255, of which a hidden name during a transfer takes some."""
+
+LONGEST_PATH = 800
+"""Characters of a folder below a destination's root: object stores have 1024, file names included."""
+
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
 _SEGMENT = re.compile(r"[0-9A-Za-z!\-_.*'()=]+")
 
@@ -31,6 +37,8 @@ def segment(value: str) -> str:
     """One path segment that every supported store takes as it is (Adobe's path characters, and `=` for hive)."""
     if value in {".", ".."} or not _SEGMENT.fullmatch(value):
         raise ValueError(f"{value!r} must be letters, digits and ! - _ . * ' ( ) =, and not '.' or '..'")
+    if len(value) > LONGEST_SEGMENT:
+        raise ValueError(f"{value!r} has {len(value)} characters; write at most {LONGEST_SEGMENT}")
     return value
 
 
@@ -41,6 +49,8 @@ def relative_path(value: str) -> str:
     if value.startswith("/") or value.endswith("/") or "//" in value:
         remedy = "/".join(part for part in value.split("/") if part)
         raise ValueError(f"{value!r} must have no leading, trailing or double slash; write {remedy!r}")
+    if len(value) > LONGEST_PATH:
+        raise ValueError(f"{value!r} has {len(value)} characters; write at most {LONGEST_PATH}")
     for part in value.split("/"):
         try:
             segment(part)

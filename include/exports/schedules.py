@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 from include.exports.model import Part
 from include.exports.paths import TimeZone
 
-Unit = Literal["minute", "hour", "day", "month", "year"]
+Unit = Literal["second", "minute", "hour", "day", "month", "year"]
 
 
 def _time_of_day(value: str) -> str:
@@ -32,7 +32,8 @@ class Repeated(Part):
     """IANA time zone in which the schedule is meant; days are days of this zone, also across DST changes."""
     start: datetime | None = None
     """Windows from here on are exported, those that have passed as well. The first window of an incremental export is
-    open to the left. Without an offset it is meant in `timezone`. When absent, only windows that end after the export
+    open to the left: it also has what is older, so a window before it is refused, and one that is asked for with other
+    bounds keeps them. Without an offset it is meant in `timezone`. When absent, only windows that end after the export
     was switched on are exported, and none is open to the left."""
     end: datetime | None = None
     """Windows that begin at or after this instant are not exported. Without an offset it is meant in `timezone`."""
@@ -153,10 +154,16 @@ class Monthly(Repeated):
 
 
 def _expression(value: str) -> str:
-    from croniter import croniter
+    from croniter import CroniterBadDateError, croniter
 
+    if re.search(r"(?<![a-z])[hr](?![a-z])", value, re.IGNORECASE):
+        raise ValueError(f"{value!r} leaves a time to chance (H, R), so windows would differ; write the number itself")
     if len(value.split()) != 5 or not croniter.is_valid(value):  # noqa: PLR2004  # Airflow's cron has five fields
         raise ValueError(f"{value!r} is not a cron expression of five fields; write one such as '30 6 * * mon-fri'")
+    try:
+        croniter(value, datetime(2000, 1, 1)).get_next()  # noqa: DTZ001  # any day does: it looks 50 years ahead
+    except CroniterBadDateError:
+        raise ValueError(f"{value!r} never comes, such as February 30; write days that its months have") from None
     return value
 
 

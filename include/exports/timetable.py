@@ -7,7 +7,7 @@ what the scheduler starts by itself and nothing else. `plugins/timetables.py` ma
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow.timetables.base import DagRunInfo, TimeRestriction
@@ -19,6 +19,7 @@ from include.exports.schedules import Once
 
 if TYPE_CHECKING:
     from airflow.timetables.base import DataInterval, Timetable
+    from pendulum import DateTime
 
     from include.exports.schedules import Repeated
 
@@ -52,6 +53,19 @@ class RepeatedTimetable(CronDataIntervalTimetable):
         return super().next_dagrun_info(
             last_automated_data_interval=last_automated_data_interval, restriction=restriction
         )
+
+    def _get_prev(self, current: DateTime) -> DateTime:
+        """The instant before `current`: the one from which `_get_next` comes to `current`, also across clock changes.
+
+        Airflow's counts back on the wall clock. A time that the clock skipped is then found after `current`, and
+        between two windows there would be a gap.
+        """
+        earlier = current
+        while (found := super()._get_prev(earlier)) >= current:
+            earlier -= timedelta(hours=1)
+        while (later := self._get_next(found)) < current:
+            found = later
+        return found
 
     def serialize(self) -> dict[str, Any]:
         """The arguments of the constructor as JSON."""

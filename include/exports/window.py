@@ -33,8 +33,9 @@ class Window:
     @property
     def key(self) -> str:
         """The window as a file name. Two windows of one export never share one."""
-        start = f"{self.start:%Y%m%dT%H%M%S}" if self.start else "open"
-        return f"{start}_{self.as_of:%Y%m%dT%H%M%S}" if self.end else f"full_{self.as_of:%Y%m%dT%H%M%S}"
+        if self.end is None:
+            return f"full_{_digits(self.as_of)}"
+        return f"{_digits(self.start) if self.start else 'open'}_{_digits(self.as_of)}"
 
     def __str__(self) -> str:
         if self.end is None:
@@ -46,7 +47,8 @@ def window(export: DatasetExport, start: datetime | None, end: datetime | None, 
     """The window of a run with this data interval; the same for the same arguments, whenever it is asked.
 
     A full export has all records as of the interval's end, or of `run_after` when the run has no interval. An
-    incremental one needs an interval, and its schedule's first window is open to the left. Raises `NotEligible`.
+    incremental one needs an interval; its schedule's first one is open to the left, and what ends before that is part
+    of it. Raises `NotEligible`.
     """
     if export.mode == "full" or isinstance(export.schedule, Once):
         return Window(start=None, end=None, as_of=(end or run_after).astimezone(UTC))
@@ -57,7 +59,13 @@ def window(export: DatasetExport, start: datetime | None, end: datetime | None, 
         )
     start, end = start.astimezone(UTC), end.astimezone(UTC)
     first = next(intervals(export.schedule), None)
-    return Window(start=None if first and start == first[0] else start, end=end, as_of=end)
+    if first and end <= first[0]:
+        raise NotEligible(
+            f"{export.name}: {start.isoformat()} to {end.isoformat()} is before the schedule's first window, which is"
+            f" open to the left and has these records: export that one, {first[0].isoformat()} to"
+            f" {first[1].isoformat()}, or declare an earlier start"
+        )
+    return Window(start=None if (start, end) == first else start, end=end, as_of=end)
 
 
 def intervals(schedule: Repeated) -> Iterator[tuple[datetime, datetime]]:
@@ -88,6 +96,10 @@ def latest_interval(schedule: Repeated, now: datetime) -> tuple[datetime, dateti
     until = min(moment for moment in (now, schedule.ends) if moment)
     interval = repeated(schedule).infer_manual_data_interval(run_after=instance(until))
     return interval.start.astimezone(UTC), interval.end.astimezone(UTC)
+
+
+def _digits(moment: datetime) -> str:
+    return f"{moment.year:04}{moment:%m%dT%H%M%S}"  # %Y alone does not pad
 
 
 def _after(

@@ -1,6 +1,7 @@
 """Definitions: refused with every problem at once, in words that say what to do; plain data otherwise."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ from include.exports import (
     Views,
     Weekly,
 )
+from include.exports.alert import EmailAlert
 from include.exports.errors import DefinitionError
 
 LAKE = LakeSource(path="lake", time_column=TimeColumn(name="at"))
@@ -41,6 +43,9 @@ BASE = {
     "files": JsonFiles(),
     "destination": LocalDestination(path="out"),
 }
+
+
+DEEP = LocalDestination(path="out", prefix="/".join(["p" * 100] * 5))
 
 
 def problems(**changes: object) -> list[tuple[str, str]]:
@@ -108,6 +113,46 @@ def test_all_problems_are_named_at_once_with_file_field_value_rule_and_remedy():
         ({"schedule": Every(hours=9)}, "schedule.hours", "9 is not allowed; use one of 1, 2, 3, 4, 6, 8, 12"),
         ({"schedule": Cron(expression="0 0 * *")}, "schedule.expression", "'0 0 * *' is not a cron expression"),
         ({"schedule": Monthly(on=31)}, "schedule.on", "less than or equal to 28"),
+        ({"schedule": Cron(expression="R R * * *")}, "schedule.expression", "leaves a time to chance (H, R)"),
+        ({"schedule": Cron(expression="H/5 0 * * *")}, "schedule.expression", "leaves a time to chance (H, R)"),
+        ({"schedule": Cron(expression="0 0 30 2 *")}, "schedule.expression", "'0 0 30 2 *' never comes"),
+        (
+            {
+                "folder": "%DATETIME(YYYYMMddHH)%",
+                "schedule": Every(hours=1, timezone="Europe/Berlin"),
+            },
+            "folder",
+            "(Europe/Berlin sets its clocks back, which repeats an hour); add %EXPORT_TIME%",
+        ),
+        ({"name": "exports_maintenance"}, "name", "is the DAG that cleans the staging area"),
+        ({"order_by": ("id DESC",)}, "order_by[0]", "write 'id desc'"),
+        ({"order_by": ("id ASC",)}, "order_by[0]", "write 'id'"),
+        ({"order_by": (" desc",)}, "order_by[0]", "' desc' must name a column"),
+        ({"order_by": ("",)}, "order_by[0]", "'' must name a column"),
+        ({"order_by": ("id", "id desc")}, "order_by", "'id' is named 2 times"),
+        ({"columns": Columns(rename={"id": ""})}, "columns.rename.id", "'' must be a column name"),
+        ({"columns": Columns(rename={"id": "a\0"})}, "columns.rename.id", "without control characters"),
+        ({"columns": Columns(rename={"n": "File_Row_Number"})}, "columns", "which DuckDB keeps for itself; rename it"),
+        ({"columns": Columns(mask={"id": HashMask(conn_id="")})}, "columns.mask.id.conn_id", "at least 1 character"),
+        ({"retries": Retries(delay=timedelta(seconds=-1))}, "retries.delay", "greater than or equal to 0"),
+        ({"retries": Retries(max_delay=timedelta(seconds=-1))}, "retries.max_delay", "greater than or equal to 0"),
+        ({"alerts": (EmailAlert(to=("nobody",)),)}, "alerts[0].to", "'nobody' is not an e-mail address"),
+        ({"destination": LocalDestination(path="")}, "destination.path", "at least 1 character"),
+        ({"destination": LocalDestination(path="a\0b")}, "destination.path", "remove the NUL"),
+        ({"destination": LocalDestination(path="a/../../b")}, "destination.path", "leads out of the project's folder"),
+        ({"manifest": ManifestFile(name="m" * 201)}, "manifest.name", "has 201 characters; write at most 200"),
+        (
+            {"folder": "%DATASET_NAME%/" * 3 + "%EXPORT_TIME%", "dataset": "d" * 100, "destination": DEEP},
+            "folder",
+            "800",
+        ),
+        ({"folder": "%DATASET_NAME%" * 3 + "%EXPORT_TIME%", "dataset": "d" * 100}, "folder", "at most 200"),
+        (
+            {"manifest": ManifestFile(views=Views(files="_Manifest.json"))},
+            "manifest.views.files",
+            "'_Manifest.json' is the name of another file beside it",
+        ),
+        ({"manifest": ManifestFile(views=Views(files="x", success="x"))}, "manifest.views.success", "rename one"),
         ({"dataset_id": "a/b"}, "dataset_id", "should match pattern"),
         ({"sandbox": "a/b"}, "sandbox", "'a/b' must be letters, digits"),
         ({"manifest": ManifestFile(name="../m.json")}, "manifest.name", "'../m.json' must be letters, digits"),
@@ -125,6 +170,8 @@ def test_what_cannot_work_is_refused_when_it_is_declared(changes, field, message
     "changes",
     [
         {},
+        {"schedule": Cron(expression="0 0 29 feb thu"), "order_by": ("odd desc name", "desc")},
+        {"destination": LocalDestination(path="a/../b")},
         {"schedule": Weekly(on="sunday", at="23:59", timezone="Asia/Seoul", start="2024-01-01", end="2025-01-01")},
         {
             "source": SqlSource(conn_id="db", table=("s", "t.x"), types={"a": "DECIMAL(38,9)"}),

@@ -11,7 +11,8 @@ import pytest
 
 from include.exports import LocalDestination
 from include.exports.destinations import connect
-from include.exports.errors import DeliveryRefused
+from include.exports.destinations.local import _errors
+from include.exports.errors import DeliveryInterrupted, DeliveryRefused
 
 
 def sha(content: bytes) -> str:
@@ -71,3 +72,20 @@ def test_a_share_that_is_not_mounted_is_not_replaced_by_an_empty_folder(tmp_path
         connect(LocalDestination(path=str(tmp_path / "mnt/share/exports"))),
     ):
         pass
+
+
+def test_a_name_that_no_file_can_have_is_refused_and_not_tried_again(store):
+    with pytest.raises(DeliveryRefused, match="File name too long; shorten the folder or the name"):
+        store.write("x" * 300, b"", None)
+    with pytest.raises(DeliveryRefused, match="null byte"):
+        store.write("a\0b", b"", None)
+
+
+def test_a_full_destination_is_said_to_be_full_and_tried_again():
+    """Writing to /dev/full fails like writing to a disk without space."""
+    full = Path("/dev/full")
+    with (
+        pytest.raises(DeliveryInterrupted, match="No space left on device; the destination is full: free space there"),
+        _errors(full),
+    ):
+        full.write_bytes(b"rows")

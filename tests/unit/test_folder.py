@@ -58,9 +58,15 @@ def test_what_would_become_another_path_is_refused(template, message):
 
 
 def test_a_template_tells_folders_apart_by_the_units_of_its_macros():
-    assert units("%DATETIME(YYYYMM)%/x") == {"year", "month"}
-    assert units("%EXPORT_TIME%") == {"year", "month", "day", "hour", "minute"}
-    assert units("%DATASET_NAME%") == set()
+    assert units("%DATETIME(YYYYMM)%/x", "UTC") == {"year", "month"}
+    assert units("%DATETIME(YYYYMMdd_HHmmss)%", "Asia/Seoul") == {"year", "month", "day", "hour", "minute", "second"}
+    assert units("%EXPORT_TIME%", "Europe/Berlin") == {"year", "month", "day", "hour", "minute"}
+    assert units("%DATASET_NAME%", "UTC") == set()
+
+
+@pytest.mark.parametrize("timezone", ["Europe/Berlin", "Australia/Lord_Howe", "Africa/Casablanca", "Asia/Pyongyang"])
+def test_the_hours_of_a_clock_that_changes_tell_no_folders_apart(timezone):
+    assert units("%DATETIME(YYYYMMddHHmm)%", timezone) == {"year", "month", "day"}
 
 
 @given(

@@ -146,6 +146,7 @@ def test_csv_columns_are_taken_by_name_and_a_missing_one_is_null(tmp_path):
         ('id,x,name\n1,2,5" disk\n', "its quotes are not balanced"),
         (b"id,name,x\n1,\xff,2\n", "invalid UTF8 data"),
         ("", "Empty CSV file"),
+        ("id,name\n1," + "a" * (9 << 20), "a record is longer than 4 MB, the most that is read; deliver it as Parquet"),
     ],
 )
 def test_text_that_is_not_the_declared_csv_is_refused(tmp_path, content, said):

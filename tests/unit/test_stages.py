@@ -310,6 +310,29 @@ def test_a_cast_keeps_the_value_or_fails_the_run_naming_it(rig, values, wanted, 
         assert [value if value is None or isinstance(value, int) else str(value) for value in values] == fits
 
 
+def test_a_cast_that_fails_does_not_show_a_value_that_is_masked(rig):
+    rig.lake(1)
+    rig.declare(columns=Columns(select=("name",), cast={"name": "INTEGER"}, mask={"name": HashMask(conn_id="key")}))
+    with pytest.raises(SourceRefused) as refused:
+        rig.run()
+    assert str(refused.value) == (
+        "column 'name': a value that is masked cannot be cast to INTEGER without changing it, which is written -12;"
+        " cast to another type, or convert it in the source"
+    )
+
+
+def test_a_cast_that_no_value_can_stand_is_refused_before_anything_is_read(rig):
+    rig.lake(1)
+    rig.declare(columns=Columns(cast={"name": "BLOB"}))
+    with pytest.raises(NotEligible) as refused:
+        rig.run()
+    assert str(refused.value) == (
+        "events cannot be exported:\n"
+        "  columns.cast: 'name': text is never cast to BLOB, which has no one exact form in text; convert it in the"
+        " source"
+    )
+
+
 def test_a_run_that_cannot_start_names_every_reason_and_reads_nothing(rig):
     rig.lake(10, big=pa.array([1] * 10, pa.decimal128(20, 0)), odd=pa.array([{"a": 1}] * 10))
     rig.declare(

@@ -77,13 +77,6 @@ def every(type_: DuckDBPyType, accepts: Callable[[DuckDBPyType], bool]) -> bool:
     return accepts(type_) and all(every(child, accepts) for _, child in children(type_))
 
 
-def is_number(type_: str) -> bool:
-    """Whether a DuckDB type, such as `DECIMAL(38,9)`, is a number. Raises duckdb.Error where it is not a type."""
-    import duckdb
-
-    return duckdb.sqltype(type_).id in NUMBERS
-
-
 def is_plain(type_: DuckDBPyType) -> bool:
     """Whether the text of a value has nothing but letters, digits and `+ - . :`."""
     return kind(type_) in NUMBERS | MOMENTS | TIMES | {"boolean"}

@@ -11,12 +11,16 @@ What a folder does differently from an object store, and what follows:
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Literal
+from pathlib import PurePath
+from typing import IO, TYPE_CHECKING, Annotated, Literal
 from urllib.parse import quote
+
+from pydantic import AfterValidator, Field
 
 from include.exports.destinations import Capabilities, Document, Stored
 from include.exports.errors import DeliveryInterrupted, DeliveryRefused, VerificationError
@@ -43,6 +47,20 @@ URL_SAFE = "/!'()*="
 """What stays as it is in an address besides letters, digits and `_.-~`: hive folders are called `day=2024-05-01`, and
 many readers do not decode addresses."""
 
+REFUSED = {
+    errno.EROFS: "mount the folder so that it may be written",
+    errno.ENAMETOOLONG: "shorten the folder or the name",
+}
+"""What Python has no exception of its own for, and trying again does not help with; and what does."""
+
+
+def _folder(value: str) -> str:
+    if "\0" in value:
+        raise ValueError(f"{value!r} is not a path; remove the NUL")
+    if PurePath(os.path.normpath(value)).parts[:1] == ("..",):
+        raise ValueError(f"{value!r} leads out of the project's folder; write an absolute path")
+    return value
+
 
 class LocalDestination(Part):
     """A folder, such as a mounted share."""
@@ -50,7 +68,7 @@ class LocalDestination(Part):
     type: Literal["local"] = "local"
     name: Segment = "local"
     """What `%DESTINATION_INSTANCE_NAME%` becomes."""
-    path: str
+    path: Annotated[str, Field(min_length=1), AfterValidator(_folder)]
     """The folder; relative to the project's folder, or absolute. It is created when it is missing, its parent is not:
     a share that is not mounted must not be replaced by an empty folder."""
     prefix: RelativePath = ""
@@ -199,5 +217,10 @@ def _errors(path: Path) -> Iterator[None]:
         raise DeliveryRefused(
             f"{path}: {error.strerror}; check that the folder exists, is mounted and may be written by the worker"
         ) from error
+    except ValueError as error:  # a path that no file can have
+        raise DeliveryRefused(f"{str(path)!r}: {error}; correct the folder or the name") from error
     except OSError as error:
-        raise DeliveryInterrupted(f"{path}: {error.strerror}; the run is tried again") from error
+        if error.errno in REFUSED:
+            raise DeliveryRefused(f"{path}: {error.strerror}; {REFUSED[error.errno]}") from error
+        full = "the destination is full: free space there; " if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        raise DeliveryInterrupted(f"{path}: {error.strerror}; {full}the run is tried again") from error

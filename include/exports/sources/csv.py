@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-BLOCK = 16 << 20
-"""Bytes read at a time; a record must fit into one block."""
+BLOCK = 4 << 20
+"""Bytes read at a time. Arrow has two blocks in sight, and a record must not be longer."""
 
 
 def parse(stream: BufferedIOBase, delimiter: str, known: set[str]) -> Iterator[pa.RecordBatch]:
@@ -22,6 +22,18 @@ def parse(stream: BufferedIOBase, delimiter: str, known: set[str]) -> Iterator[p
     Raises `SourceRefused` for a header with names that are not `known`, and for quotes that are not balanced, which
     Arrow closes at the end of the file; `pyarrow.ArrowInvalid` for other text that is not CSV.
     """
+    import pyarrow as pa
+
+    try:
+        yield from _parse(stream, delimiter, known)
+    except pa.ArrowInvalid as error:
+        if "straddl" not in str(error):
+            raise
+        limit = f"{BLOCK >> 20} MB"
+        raise SourceRefused(f"a record is longer than {limit}, the most that is read; deliver it as Parquet") from error
+
+
+def _parse(stream: BufferedIOBase, delimiter: str, known: set[str]) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
     import pyarrow.csv
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-BLOCK = 16 << 20
+BLOCK = 4 << 20
 """Bytes read at a time. A longer line is read whole."""
 
 BATCH_ROWS = 100_000

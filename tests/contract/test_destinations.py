@@ -10,7 +10,7 @@ import pytest
 from include.exports import destinations
 from include.exports.destinations import DESTINATIONS, Document, connect
 from include.exports.errors import DeliveryInterrupted, DeliveryRefused, VerificationError
-from include.exports.paths import relative_path
+from include.exports.paths import LONGEST_PATH, LONGEST_SEGMENT, relative_path
 from tests.rigs.destinations import RIGS
 
 MIB = 1 << 20
@@ -74,10 +74,10 @@ def test_a_large_file_arrives_as_it_was_sent(store, tmp_path, size):
         "...",
         "a=b=c/-/_",
         "'*'/(x)/=",
-        "n" * 240,
-        "/".join(["long" * 50] * 5)[:1000].rstrip("/"),
+        "n" * LONGEST_SEGMENT,
+        "/".join(["n" * (LONGEST_PATH // 4 - 1)] * 4) + "n",
     ],
-    ids=["every sign", "dots", "signs alone", "globs", "240 characters", "1000 characters"],
+    ids=["every sign", "dots", "signs alone", "globs", "longest segment", "longest path"],
 )
 def test_every_path_that_a_definition_may_make_is_taken_as_it_is(rig, store, source, path):
     assert relative_path(path) == path

@@ -24,6 +24,7 @@ from airflow.sdk import (
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include.exports.alert import alert
+from include.exports.definition import MAINTENANCE
 from include.exports.errors import ExportError, NotEligible, NothingToExport
 from include.exports.timetable import timetable
 from include.exports.window import window
@@ -135,7 +136,7 @@ def build(export: DatasetExport, doc: str | None) -> DAG:
 def build_maintenance(doc: str | None) -> DAG:
     """The DAG that cleans the staging area every day."""
     with DAG(
-        dag_id="exports_maintenance",
+        dag_id=MAINTENANCE,
         schedule="@daily",
         description="Removes what exports have staged and nobody needs any more",
         doc_md=doc,

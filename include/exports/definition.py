@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator, model_validator
 
@@ -19,7 +20,7 @@ from include.exports.formats.json import JsonFiles
 from include.exports.formats.parquet import ParquetFiles
 from include.exports.model import Definition, Part, Problems
 from include.exports.paths import Name, Segment, relative_path
-from include.exports.schedules import Once, Schedule
+from include.exports.schedules import Cron, Every, Once, Schedule
 from include.exports.sources.lake import LakeSource
 from include.exports.sources.query import condition_problem
 from include.exports.sources.sql import SqlSource
@@ -181,6 +182,12 @@ class DatasetExport(Definition):
             found.append(
                 Problem("source.time_column", "is required by mode 'incremental': which column tells the time?")
             )
+        column = self.source.time_column
+        if column and column.kind == "date" and not _at_midnight(self.schedule, column.timezone):
+            message = (
+                f"windows must begin at midnight in {column.timezone}, the zone of {column.name!r}, which has dates"
+            )
+            found.append(Problem("schedule", f"{message}; use a daily schedule of this time zone without 'at'"))
         if isinstance(self.source, SqlSource) and self.source.query and not self.source.uses_window:
             found.append(
                 Problem(
@@ -229,3 +236,14 @@ class DatasetExport(Definition):
                     message = f"{template!r} is the same folder for several windows ({what}); add {remedy}"
                     found.append(Problem(field, message))
         return found
+
+
+def _at_midnight(schedule: Schedule, timezone: str) -> bool:
+    """Whether windows can begin at midnight of a time zone. Those of a cron expression are known when they are run."""
+    if isinstance(schedule, Every):
+        return False
+    if isinstance(schedule, Cron | Once):
+        return True
+    days = (datetime(2024, month, 1, int(schedule.at[:2]), int(schedule.at[3:])) for month in (1, 7))  # noqa: DTZ001
+    begins = (day.replace(tzinfo=ZoneInfo(schedule.timezone)).astimezone(ZoneInfo(timezone)) for day in days)
+    return all(begin.time() == time.min for begin in begins)

@@ -28,7 +28,7 @@ def connect(threads: int = THREADS, spill: Path | None = None) -> duckdb.DuckDBP
     """
     import duckdb
 
-    return duckdb.connect(
+    con = duckdb.connect(
         ":memory:",
         config={
             "threads": threads,
@@ -41,6 +41,10 @@ def connect(threads: int = THREADS, spill: Path | None = None) -> duckdb.DuckDBP
             "TimeZone": "UTC",
         },
     )
+    # How much of a result is made before it is asked for. With the default of 1 MB, a look at the first rows makes
+    # thousands of them; to read all of them, less is not slower.
+    con.execute("set max_streaming_buffer_size = '100KB'")
+    return con
 
 
 def with_room(con: duckdb.DuckDBPyConnection, work: Callable[[], T]) -> T:

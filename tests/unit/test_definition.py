@@ -45,6 +45,7 @@ BASE = {
 }
 
 
+DATES = LakeSource(path="lake", time_column=TimeColumn(name="day", kind="date", timezone="Asia/Seoul"))
 DEEP = LocalDestination(path="out", prefix="/".join(["p" * 100] * 5))
 
 
@@ -124,6 +125,13 @@ def test_all_problems_are_named_at_once_with_file_field_value_rule_and_remedy():
             "folder",
             "(Europe/Berlin sets its clocks back, which repeats an hour); add %EXPORT_TIME%",
         ),
+        ({"source": DATES, "schedule": Daily()}, "schedule", "must begin at midnight in Asia/Seoul, the zone of 'day'"),
+        ({"source": DATES, "schedule": Every(hours=12, timezone="Asia/Seoul")}, "schedule", "must begin at midnight"),
+        (
+            {"source": DATES, "schedule": Weekly(at="01:00", timezone="Asia/Seoul")},
+            "schedule",
+            "must begin at midnight",
+        ),
         ({"name": "exports_maintenance"}, "name", "is the DAG that cleans the staging area"),
         ({"order_by": ("id DESC",)}, "order_by[0]", "write 'id desc'"),
         ({"order_by": ("id ASC",)}, "order_by[0]", "write 'id'"),
@@ -172,6 +180,8 @@ def test_what_cannot_work_is_refused_when_it_is_declared(changes, field, message
         {},
         {"schedule": Cron(expression="0 0 29 feb thu"), "order_by": ("odd desc name", "desc")},
         {"destination": LocalDestination(path="a/../b")},
+        {"source": DATES, "schedule": Monthly(timezone="Asia/Seoul")},
+        {"source": DATES, "schedule": Daily(at="15:00")},  # midnight in Seoul
         {"schedule": Weekly(on="sunday", at="23:59", timezone="Asia/Seoul", start="2024-01-01", end="2025-01-01")},
         {
             "source": SqlSource(conn_id="db", table=("s", "t.x"), types={"a": "DECIMAL(38,9)"}),

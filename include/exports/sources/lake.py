@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from include.exports.engine import connect, identifier, literal
+from include.exports.engine import identifier, literal
 from include.exports.errors import NotEligible, Problem, SourceInterrupted, SourceRefused
 from include.exports.model import Part, Problems
 from include.exports.paths import local_path
-from include.exports.sources import Column, Request, Shard, Statement, hive, parquet_files, text_files
+from include.exports.sources import Column, Request, Shard, Statement, hive, parquet_files, store, text_files
 from include.exports.sources.hive import HivePartition
 from include.exports.sources.stream import stream
 from include.exports.time_column import TimeColumn, bound
@@ -95,12 +95,12 @@ def describe(source: LakeSource, request: Request) -> tuple[Column, ...]:
     """
     import duckdb
 
-    con = connect()
-    fs = _open(source, con)
+    fs = store.open_store(source.path, source.conn_id)
     files = [file for file, _ in _files(source, fs, request)] or _last_file(source, fs)
     with _errors(source):
         if source.format == "parquet":
-            return parquet_files.columns(con, files)
+            with store.connected(fs) as con:
+                return parquet_files.columns(con, files)
         types = source.types | {name: source.types.get(name, "VARCHAR") for name in _levels(files)}
         return tuple(Column(name=name, type=duckdb.sqltype(type_)) for name, type_ in types.items())
 
@@ -110,9 +110,9 @@ def shards(source: LakeSource, request: Request) -> tuple[Shard, ...]:
 
     Their rows are counted where that is cheap: all rows of the files, whether or not the window has them.
     """
-    con = connect()
+    fs = store.open_store(source.path, source.conn_id)
     groups: list[tuple[list[str], int]] = [([], 0)]
-    found = _files(source, _open(source, con), request)
+    found = _files(source, fs, request)
     for file, size in found:
         files, total = groups[-1]
         if files and total + size > source.shard_bytes and not request.order_by:
@@ -120,7 +120,7 @@ def shards(source: LakeSource, request: Request) -> tuple[Shard, ...]:
         else:
             groups[-1] = ([*files, file], total + size)
     countable = source.format == "parquet" and len(found) <= FOOTERS
-    with _errors(source):
+    with _errors(source), store.connected(fs) as con:
         counted = [parquet_files.count(con, files) if countable and files else (None, None) for files, _ in groups]
     return tuple(
         Shard(index=index, files=tuple(files), size=size, rows=rows, row_bytes=row_bytes)
@@ -139,7 +139,7 @@ def statement(source: LakeSource, request: Request, shard: Shard) -> Statement:
 @contextmanager
 def records(source: LakeSource, request: Request, shard: Shard, con: duckdb.DuckDBPyConnection) -> Iterator[str]:
     """The query over the shard's files. A column that none of them has is NULL: the dataset gained it elsewhere."""
-    fs = _open(source, con)
+    fs = store.open_store(source.path, source.conn_id)
     with _errors(source):
         if source.format != "parquet":
             columns = _needed(source, request, shard)
@@ -148,6 +148,7 @@ def records(source: LakeSource, request: Request, shard: Shard, con: duckdb.Duck
             with stream(con, TEXT, text_files.schema(columns, source.types), read):
                 yield _query(source, request, TEXT, columns)
         elif shard.files:
+            store.register(fs, con)
             scan = parquet_files.scan(shard.files)
             yield _query(source, request, scan, con.sql(f"select * from {scan}").columns)
         else:
@@ -215,30 +216,6 @@ def _levels(files: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(name for file in files for name in text_files.levels(file)))
 
 
-def _open(source: LakeSource, con: duckdb.DuckDBPyConnection) -> AbstractFileSystem:
-    """The file system of the lake. One that is not local is made known to DuckDB, which reads through it."""
-    from fsspec.implementations.local import LocalFileSystem
-
-    if "://" not in source.path:
-        return LocalFileSystem()
-    from airflow.sdk import BaseHook, ObjectStoragePath
-    from airflow.sdk.exceptions import AirflowNotFoundException
-
-    try:
-        if source.conn_id:
-            BaseHook.get_connection(source.conn_id)  # without it some stores are opened with other credentials
-        fs: AbstractFileSystem = ObjectStoragePath(source.path, conn_id=source.conn_id).fs
-    except AirflowNotFoundException as error:
-        raise NotEligible(
-            f"Airflow connection {source.conn_id!r} does not exist; create it or correct conn_id"
-        ) from error
-    except (ValueError, ImportError) as error:
-        raise NotEligible(f"{source.path}: {error}; correct the URL, or install the provider of its store") from error
-    if not isinstance(fs, LocalFileSystem):
-        con.register_filesystem(fs)
-    return fs
-
-
 def _files(source: LakeSource, fs: AbstractFileSystem, request: Request) -> list[tuple[str, int]]:
     """Path and size of every file that can hold a record of the window, ordered by path."""
     return sorted(_walk(source, fs, request))
@@ -255,7 +232,6 @@ def _walk(
     source: LakeSource, fs: AbstractFileSystem, request: Request, *, last_first: bool = False
 ) -> Iterator[tuple[str, int]]:
     root = source.path if "://" in source.path else str(local_path(source.path))
-    local = "file" in fs.protocol
     fs.invalidate_cache()  # a listing that is remembered would hide new files
     folders = hive.Folders(
         fs=fs,
@@ -266,7 +242,7 @@ def _walk(
         last_first=last_first,
     )
     for path, size in folders.files(root):
-        yield (path if local else fs.unstrip_protocol(path)), size
+        yield store.address(fs, path), size
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import posixpath
 import runpy
 import traceback
 from contextvars import ContextVar
@@ -106,10 +107,10 @@ def read(folder: Path | None = None) -> Catalog:
 
 def _place(export: DatasetExport) -> tuple[str, str]:
     """Destination and folder, as far as they do not depend on the run. Two exports there would take turns."""
-    folder = export.folder
+    folder = posixpath.join(export.destination.prefix, export.folder)
     for macro, value in export.macro_values().items():
         folder = folder.replace(f"%{macro}%", value)
-    return export.destination.model_dump_json(exclude={"name"}), folder
+    return export.destination.place, folder
 
 
 def _unreadable(file: Path, error: BaseException) -> DefinitionError:

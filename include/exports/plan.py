@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -41,8 +40,7 @@ class Plan:
     @property
     def target(self) -> Target:
         """Where it is published."""
-        destination = hashlib.sha256(self.export.destination.model_dump_json().encode()).hexdigest()
-        return Target(destination=destination, manifest=self.manifest)
+        return Target(destination=self.export.destination.place, manifest=self.manifest)
 
     def view(self, name: str) -> str:
         """The path of a file derived from the manifest: it lies beside it."""

@@ -41,7 +41,7 @@ class Target:
     """A place at which an export publishes. What lies at another one is never touched for it."""
 
     destination: str
-    """Fingerprint of the destination's definition."""
+    """The destination's `place`."""
     manifest: str
     """Path of the manifest there."""
 

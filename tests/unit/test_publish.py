@@ -186,3 +186,12 @@ def test_two_windows_of_one_folder_do_not_take_away_each_others_files(rig):
     with pytest.raises(DeliveryRefused, match="newer than this run's"):
         second.publish_manifest()
     assert rig.broken() == []
+
+
+def test_a_destination_that_is_declared_otherwise_is_the_same_place(rig):
+    rig.lake(10)
+    rig.run()
+    rig.declare(destination=rig.export.destination.model_copy(update={"name": "renamed"}))
+    rig.lake(11)
+    assert rig.run()["generation"] == 2
+    assert len(rig.parts()) == 1

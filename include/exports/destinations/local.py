@@ -74,6 +74,11 @@ class LocalDestination(Part):
     prefix: RelativePath = ""
     """Folders inside `path` under which everything is written."""
 
+    @property
+    def place(self) -> str:
+        """What the paths of two destinations must share to be the same files, whatever else they declare."""
+        return local_path(self.path).as_uri()
+
 
 class LocalStore:
     """A `Store` on a folder."""

@@ -86,6 +86,11 @@ class S3Destination(Part):
     part_size: int = Field(default=16 * MIB, ge=5 * MIB, le=5 << 30)
     """Bytes of a part of a multipart upload. Grows by itself for files of more than 10,000 parts."""
 
+    @property
+    def place(self) -> str:
+        """What the paths of two destinations must share to be the same files, whatever else they declare."""
+        return f"s3://{self.bucket}"
+
 
 @dataclass(frozen=True, slots=True)
 class _Digests:

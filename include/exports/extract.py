@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import duckdb
 
     from include.exports.columns import Columns
-    from include.exports.definition import Files
     from include.exports.eligibility import Eligible
     from include.exports.formats import Written
     from include.exports.plan import Plan
@@ -72,24 +71,18 @@ def extract(plan: Plan, eligible: Eligible, shard: Shard, staging: Staging) -> S
     said = source.statement(export.source, eligible.request, shard)
     bound = ", ".join(f"{name} = {value}" for name, value in said.parameters.items())
     log.info("reading shard %d of %s\n%s\nparameters: %s", shard.index, export.name, said.sql, bound or "none")
-    files, version = _staged_as(export.files)
+    files = export.files if isinstance(export.files, ParquetFiles) else ParquetFiles(compression="snappy")
     progress = Progress(log, "extracted")
     threads = parquet.threads(shard.row_bytes)
     with staging.scratch(stage) as scratch, connect(threads, spill=scratch / "spill") as con:
         _set_keys(export.columns, con)
         with source.records(export.source, eligible.request, shard, con) as records:
-            select = _select(plan, eligible, records)
-            written = parquet.write(files, con, select, scratch / "staged", progress, version=version)
+            written = parquet.write(files, con, _select(plan, eligible, records), scratch / "staged", progress)
         if written.rows != (staged := _footer_rows(scratch / "staged")):
             raise VerificationError(f"shard {shard.index}: {written.rows} rows were read but {staged} staged")
         staging.add(stage, scratch / "staged", written.sha256)
     progress.done()
     return StagedFile.of(written, staging.run, stage)
-
-
-def _staged_as(files: Files) -> tuple[ParquetFiles, parquet.Version]:
-    """Parquet as it is declared, which is delivered; under other formats, what we ourselves write and read fastest."""
-    return (files, "v1") if isinstance(files, ParquetFiles) else (ParquetFiles(compression="snappy"), "v2")
 
 
 def _select(plan: Plan, eligible: Eligible, records: str) -> str:

@@ -45,14 +45,6 @@ def test_what_is_said_of_a_file_is_true(compression: Any, tmp_path: Path) -> Non
     )
 
 
-@pytest.mark.parametrize(("version", "encoding"), [("v1", "PLAIN"), ("v2", "DELTA_BINARY_PACKED")])
-def test_only_version_2_has_encodings_that_not_all_readers_know(version: Any, encoding: str, tmp_path: Path) -> None:
-    progress = Progress(logging.getLogger(__name__), "wrote")
-    parquet.write(ParquetFiles(), connect(2), events(30_000), tmp_path / "f", progress, version=version)
-    ids = pq.read_metadata(tmp_path / "f").row_group(0).column(0)
-    assert (ids.path_in_schema, ids.encodings) == ("id", (encoding,))
-
-
 def test_extensions_tell_the_codec_as_spark_does() -> None:
     assert [ParquetFiles(compression=name).extension for name in CODECS] == [
         ".parquet",

@@ -6,7 +6,6 @@ import base64
 import csv
 import io
 import json
-import logging
 import math
 import tempfile
 from datetime import UTC, date, datetime, time
@@ -21,12 +20,10 @@ from hypothesis import strategies as st
 
 from include.exports.contract import staged
 from include.exports.engine import connect, identifier
-from include.exports.formats import parquet
 from include.exports.formats.csv import CsvFiles
 from include.exports.formats.json import JsonFiles
-from include.exports.formats.parquet import ParquetFiles, Version
+from include.exports.formats.parquet import ParquetFiles
 from include.exports.formats.text import columns
-from include.exports.progress import Progress
 from tests.rigs.files import records, text, write
 
 if TYPE_CHECKING:
@@ -100,14 +97,11 @@ def tables(draw: st.DrawFn) -> pa.Table:
     return pa.table(arrays, names)
 
 
-def stage(table: pa.Table, folder: Path, version: Version = "v2") -> str:
-    """A query of the table as a shard would have staged it; v1 is for Parquet that is delivered."""
+def stage(table: pa.Table, folder: Path) -> str:
+    """A query of the table as a shard would have staged it."""
     CON.register("given", table)
     kept = ", ".join(f"{staged(column)} as {identifier(column.name)}" for column in columns(CON, "from given"))
-    progress = Progress(logging.getLogger(__name__), "staged")
-    parquet.write(
-        ParquetFiles(), CON, f"select {kept} from given", folder / "staged.parquet", progress, version=version
-    )
+    write(ParquetFiles(), CON, f"select {kept} from given", folder / "staged.parquet")
     return f"from read_parquet('{folder}/staged.parquet')"
 
 
@@ -198,10 +192,10 @@ def test_csv_gives_every_value_back(table: pa.Table, marker: str, delimiter: str
 
 
 @settings(max_examples=100, deadline=None)
-@given(tables(), st.sampled_from(["v1", "v2"]))
-def test_parquet_gives_every_value_back(table: pa.Table, version: Version) -> None:
+@given(tables())
+def test_parquet_gives_every_value_back(table: pa.Table) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        stage(table, Path(folder), version)
+        stage(table, Path(folder))
         found = pq.read_table(Path(folder) / "staged.parquet")
     assert found.schema.names == table.schema.names
     assert repr(found.to_pylist()) == repr(table.to_pylist())  # repr: NaN is like NaN, -0.0 is not 0.0

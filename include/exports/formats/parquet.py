@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from include.exports.progress import Progress
     from include.exports.sources import Column
 
-Version = Literal["v1", "v2"]
-"""Of Parquet's encodings: those of v2 make smaller files that are faster to read, and not all readers know them."""
-
 PREFIXES: Mapping[str, str] = MappingProxyType({"none": "", "snappy": ".snappy", "gzip": ".gz", "zstd": ".zstd"})
 """What each compression adds to a file name, as Spark writes it: the codec is inside the file."""
 
@@ -69,15 +66,7 @@ def threads(row_bytes: float | None) -> int:
     return max(2, min(THREADS, int(2 * ROW_GROUP_MB / max(megabytes, 1))))
 
 
-def write(
-    files: ParquetFiles,
-    con: duckdb.DuckDBPyConnection,
-    query: str,
-    path: Path,
-    progress: Progress,
-    *,
-    version: Version = "v1",
-) -> Written:
+def write(files: ParquetFiles, con: duckdb.DuckDBPyConnection, query: str, path: Path, progress: Progress) -> Written:
     """The rows of `query`, in order, as one file at `path`; a file without rows has the schema alone.
 
     The columns are to be as `contract.staged` makes them. The bytes are the same on all connections with the threads
@@ -88,7 +77,7 @@ def write(
         con.execute("set threads = 1")  # several cut row groups of another size where their input happens to end
     before = progress.bytes
     with refusals(), _watched(path, progress):
-        ((rows,),) = with_room(con, lambda: con.execute(_copy(files, con, query, path, version)).fetchall())
+        ((rows,),) = with_room(con, lambda: con.execute(_copy(files, con, query, path)).fetchall())
     size = path.stat().st_size
     progress.advance(rows=rows, size=before + size - progress.bytes)
     sizes = f"select coalesce(sum(total_uncompressed_size), 0) from parquet_metadata({literal(str(path))})"
@@ -98,11 +87,10 @@ def write(
     return Written(rows=rows, size=size, uncompressed=int(uncompressed), sha256=digest)
 
 
-def _copy(files: ParquetFiles, con: duckdb.DuckDBPyConnection, query: str, path: Path, version: Version) -> str:
+def _copy(files: ParquetFiles, con: duckdb.DuckDBPyConnection, query: str, path: Path) -> str:
     options = {
         "format": "parquet",
         "compression": literal("uncompressed" if files.compression == "none" else files.compression),
-        "parquet_version": version,
         "row_group_size": files.row_group_rows,
     }
     if con.execute("select current_setting('threads')").fetchone() == (1,):

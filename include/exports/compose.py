@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import NAMESPACE_URL, uuid5
 
+from include.exports.destinations import module
 from include.exports.errors import DeliveryRefused
 from include.exports.manifest import (
     BaseType,
@@ -89,6 +90,11 @@ def current(plan: Plan, store: Store) -> Current | None:
     return Current(document=document, manifest=manifest)
 
 
+def generation_after(before: Current | None) -> int:
+    """The number of the generation that would replace what is there."""
+    return before.manifest.export.generation + 1 if before else 1
+
+
 def interval(plan: Plan) -> Interval:
     """The window as the manifest writes it."""
     start, end = (moment.isoformat() if moment else None for moment in (plan.window.start, plan.window.end))
@@ -120,7 +126,7 @@ def compose(plan: Plan, delivery: Delivery, url: Callable[[str], str], before: C
             dataset=export.dataset_name,
             interval=interval(plan),
             mode=export.mode,
-            generation=before.manifest.export.generation + 1 if before else 1,
+            generation=generation_after(before),
             supersedes=hashlib.sha256(before.document.content).hexdigest() if before else None,
             source_count=delivery.source_rows,
             format=export.files.type,
@@ -131,6 +137,9 @@ def compose(plan: Plan, delivery: Delivery, url: Callable[[str], str], before: C
             definition_fingerprint=export.fingerprint,
             run_id=delivery.run,
             views=list(names(plan, flow_run_id).values()),
+            retention_days=retention.days
+            if (retention := module(export.destination.type).CAPABILITIES.retention)
+            else None,
         ),
     )
 

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from include.exports.alert import EmailAlert
 from include.exports.columns import Columns, Order
+from include.exports.destinations import path_problem
 from include.exports.destinations.local import LocalDestination
 from include.exports.destinations.s3 import S3Destination
 from include.exports.errors import Problem
@@ -167,7 +168,12 @@ class DatasetExport(Definition):
     @model_validator(mode="after")
     def _possible(self) -> Self:
         """Combinations that would fail, or lose something, at the first run."""
-        found = [*self._incremental_problems(), *self._source_problems(), *self._folder_problems()]
+        found = [
+            *self._incremental_problems(),
+            *self._source_problems(),
+            *self._name_problems(),
+            *self._folder_problems(),
+        ]
         if found:
             raise Problems(found)
         return self
@@ -212,6 +218,19 @@ class DatasetExport(Definition):
             found.append(Problem("filter", problem))
         return found
 
+    def _name_problems(self) -> list[Problem]:
+        found = []
+        views = self.manifest.views
+        for field, name in (
+            ("manifest.name", self.manifest.name),
+            ("manifest.views.files", views.files),
+            ("manifest.views.sha256sums", views.sha256sums),
+            ("manifest.views.success", views.success),
+        ):
+            if name and (problem := path_problem(self.destination.type, name)):
+                found.append(Problem(field, problem))
+        return found
+
     def _folder_problems(self) -> list[Problem]:
         found = []
         for field, template in (("folder", self.folder), ("manifest.folder", self.manifest.folder)):
@@ -223,9 +242,12 @@ class DatasetExport(Definition):
             any_time = datetime(2000, 1, 1, tzinfo=UTC)
             folder = render(template, self.macro_values(), any_time, self.schedule.timezone)
             try:
-                relative_path("/".join(filter(None, (self.destination.prefix, folder))))
+                path = relative_path("/".join(filter(None, (self.destination.prefix, folder))))
             except ValueError as error:
                 found.append(Problem(field, f"{template!r} becomes {error}"))
+            else:
+                if problem := path_problem(self.destination.type, path):
+                    found.append(Problem(field, f"{template!r} becomes {problem}"))
             if self.mode == "incremental" and not isinstance(self.schedule, Once):
                 zone = self.schedule.timezone
                 missing = UNITS[self.schedule.unit] - units(template, zone)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from include.exports.compose import current
-from include.exports.destinations import connect
+from include.exports.compose import current, generation_after
+from include.exports.destinations import connect, module
 from include.exports.progress import Progress
 from include.exports.verify import check
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from include.exports.destinations import Store
     from include.exports.extract import StagedFile
@@ -38,24 +39,32 @@ def deliver(plan: Plan, shard: int, shards: int, staged: Sequence[StagedFile], s
 
     Their paths are noted in staging first: a run that is killed leaves nothing that nobody knows of. Raises
     `DeliveryRefused` when the folder belongs to something else, before anything is written.
+
+    The generation in their metadata is the one that they were first sent for; later ones may name them too.
     """
     targets = [plan.part(shard, shards, number, file.sha256) for number, file in enumerate(staged)]
     progress = Progress(log, "delivered")
     result = []
-    with connect(plan.export.destination) as store:
-        current(plan, store)
+    destination = plan.export.destination
+    with connect(destination) as store, ThreadPoolExecutor(module(destination.type).CAPABILITIES.parallel) as pool:
+        about = metadata(plan, generation_after(current(plan, store)))
         staging.record(f"{shard:05d}", plan.target, targets)
-        for path, file in zip(targets, staged, strict=True):
-            result.append(put(store, path, file, staging))
-            progress.advance(rows=file.rows, size=file.size)
+        for file in pool.map(lambda path, file: put(store, path, file, staging, about), targets, staged):
+            result.append(file)
+            progress.advance(rows=file.staged.rows, size=file.staged.size)
     progress.done()
     return result
 
 
-def put(store: Store, path: str, file: StagedFile, staging: Staging) -> DeliveredFile:
+def metadata(plan: Plan, generation: int) -> dict[str, str]:
+    """What a store keeps beside the bytes of a file: letters, digits and `_ - : + .` only, which all of them take."""
+    return {"export": plan.export.name, "window": plan.window.key, "generation": str(generation)}
+
+
+def put(store: Store, path: str, file: StagedFile, staging: Staging, about: Mapping[str, str]) -> DeliveredFile:
     """Put one staged file and verify it."""
     with staging.of(file.run).open_local(file.stage, file.sha256) as source:
-        stored = store.put(source, path, file.sha256)
+        stored = store.put(source, path, file.sha256, about)
     check(store.url(path), stored, size=file.size, sha256=file.sha256)
     log.info("delivered %s (%d rows, %d bytes)", store.url(path), file.rows, file.size)
     return DeliveredFile(path=path, staged=file, checksum=stored.checksum)

@@ -128,6 +128,8 @@ class ExportInfo(Model):
     """The Airflow run that published this generation."""
     views: list[str]
     """Paths of the files derived from this document, such as `files.txt`, relative to its own folder."""
+    retention_days: int | None = None
+    """Days after which the destination removes the files by itself; None when it keeps them."""
 
 
 class Manifest(Model):

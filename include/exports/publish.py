@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from include.exports.compose import Current, Delivery, compose, current
-from include.exports.deliver import put
+from include.exports.deliver import metadata, put
 from include.exports.destinations import connect
 from include.exports.errors import DeliveryRefused, NothingToExport, VerificationError
 from include.exports.manifest import Manifest
 from include.exports.views import views
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from include.exports.destinations import Store
     from include.exports.plan import Plan
     from include.exports.staging import Staging
@@ -55,10 +57,11 @@ def publish(plan: Plan, delivery: Delivery, staging: Staging) -> Published:
         if before and not changed:
             manifest = before.manifest
             log.info("%s is current already: generation %d", store.url(plan.manifest), manifest.export.generation)
-        _put_missing(delivery, store, staging)
+        about = metadata(plan, manifest.export.generation)
+        _put_missing(delivery, store, staging, about)
         _write_views(plan, manifest, before, store, staging)
         if changed:
-            store.write(plan.manifest, manifest.document(), before.document.version if before else None)
+            store.write(plan.manifest, manifest.document(), before.document.version if before else None, about)
             log.info("published %s: generation %d", store.url(plan.manifest), manifest.export.generation)
         _sweep(plan, manifest, before, store, staging)
         staging.mark_published()
@@ -85,12 +88,12 @@ def _reconcile(plan: Plan, delivery: Delivery) -> None:
         raise VerificationError(f"{name}: no records in {plan.window}, and on_empty is 'fail'; nothing was published")
 
 
-def _put_missing(delivery: Delivery, store: Store, staging: Staging) -> None:
+def _put_missing(delivery: Delivery, store: Store, staging: Staging, about: Mapping[str, str]) -> None:
     """Put files again that another run's sweep has taken away since they were delivered."""
     for file in delivery.files:
         found = store.stat(file.path)
         if found is None or found.size != file.staged.size:
-            put(store, file.path, file.staged, staging)
+            put(store, file.path, file.staged, staging, about)
 
 
 def _write_views(plan: Plan, manifest: Manifest, before: Current | None, store: Store, staging: Staging) -> None:
@@ -106,10 +109,11 @@ def _write_views(plan: Plan, manifest: Manifest, before: Current | None, store: 
                 f"{store.url(path)} was not written by this export and is left alone; give the view another name"
             )
     staging.record("views", plan.target, derived)
+    about = metadata(plan, manifest.export.generation)
     for path, content in derived.items():
         document = found[path]
         if document is None or document.content != content:
-            store.write(path, content, document.version if document else None)
+            store.write(path, content, document.version if document else None, about)
 
 
 def _sweep(plan: Plan, manifest: Manifest, before: Current | None, store: Store, staging: Staging) -> None:

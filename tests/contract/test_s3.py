@@ -10,7 +10,7 @@ import pytest
 
 from include.exports import S3Destination
 from include.exports.destinations import Stored, connect
-from include.exports.destinations.s3 import S3Store
+from include.exports.destinations.s3_store import S3Store
 from include.exports.errors import DeliveryInterrupted, DeliveryRefused, VerificationError
 from tests.rigs import s3
 
@@ -57,12 +57,12 @@ def test_the_checksum_of_many_parts_is_what_a_server_that_computes_it_says(bucke
     destination, client = bucket
     content = os.urandom(12 * MIB + 1)
     with connect(destination) as store:
-        stored = store.put(source(content), "part", sha(content))
+        stored = store.put(source(content), "part", sha(content), {"export": "events"})
     head = client.head_object(Bucket="strict", Key="part", ChecksumMode="ENABLED")
     parts = b"".join(hashlib.sha256(content[at : at + 5 * MIB]).digest() for at in range(0, len(content), 5 * MIB))
     assert head["ChecksumSHA256"] == f"{base64.b64encode(hashlib.sha256(parts).digest()).decode()}-3"
     assert stored == Stored(size=len(content), checksum={"sha256_composite": f"{sha(parts)}-3"})
-    assert head["Metadata"] == {"sha256": sha(content)}
+    assert head["Metadata"] == {"export": "events", "sha256": sha(content)}
 
 
 class Careless(S3Store):

@@ -115,10 +115,10 @@ def test_views_of_a_run_that_died_before_its_manifest_are_put_right(rig, monkeyp
     rig.lake(11)
     write = local.LocalStore.write
 
-    def dies_at_the_manifest(self, path, content, expected):
+    def dies_at_the_manifest(self, path, content, *rest):
         if path.endswith("_manifest.json"):
             raise Killed
-        return write(self, path, content, expected)
+        return write(self, path, content, *rest)
 
     with monkeypatch.context() as patched:
         patched.setattr(local.LocalStore, "write", dies_at_the_manifest)

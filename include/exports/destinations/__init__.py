@@ -1,13 +1,15 @@
 """Where files go. One module per kind of destination, all of the same shape; `local.py` is the one to copy.
 
-A destination module holds its declared model, its `CAPABILITIES`, and `connect(destination)`, a context manager that
-yields a `Store`. One suite, `tests/contract`, holds every destination of the registry to what is promised here.
+A destination module holds its declared model, its `CAPABILITIES`, `credential_ends(destination)`, and
+`connect(destination)`, a context manager that yields a `Store`. One suite, `tests/contract`, holds every destination of
+the registry to what is promised here.
 Paths are relative to the destination's root, `/` between segments; the model's `prefix` is part of them already.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from importlib import import_module
 from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any, Protocol
@@ -15,7 +17,10 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
+    from datetime import datetime, timedelta
     from pathlib import Path
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 DESTINATIONS: Mapping[str, str] = MappingProxyType(
     {
@@ -34,6 +39,12 @@ class Capabilities:
     """The algorithms that `Stored.checksum` may name."""
     gaps: Mapping[str, str]
     """Tests of the contract that it cannot meet, each with the reason. They must fail."""
+    parallel: int = 1
+    """How many files are sent at once. One client carries them all."""
+    forbidden: Mapping[str, str] = field(default_factory=dict)
+    """Regular expressions that no path may contain, beyond what no destination takes, each with the rule in words."""
+    retention: timedelta | None = None
+    """How long the store keeps a file before it removes it by itself; None: until somebody removes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +72,10 @@ class Store(Protocol):
     def url(self, path: str) -> str:
         """The address of `path` for readers."""
 
-    def put(self, source: Path, path: str, sha256: str) -> Stored:
-        """Copy `source` to `path` and return what the store then holds.
+    def put(self, source: Path, path: str, sha256: str, about: Mapping[str, str] = NOTHING) -> Stored:
+        """Copy `source` to `path` and return what the store then holds. May be called by several threads at once.
+
+        `about` is kept beside the bytes where the store has metadata, and `sha256` with it.
 
         After this returns the file is complete and readable; until then no reader sees it. A file that is there with
         the same bytes already is left alone. Leaves nothing behind but what `delete` of `path` removes. Raises
@@ -79,8 +92,8 @@ class Store(Protocol):
     def read(self, path: str) -> Document | None:
         """The whole small file at `path`; None when there is nothing."""
 
-    def write(self, path: str, content: bytes, expected: str | None) -> str:
-        """Publish a small file atomically and return its new version.
+    def write(self, path: str, content: bytes, expected: str | None, about: Mapping[str, str] = NOTHING) -> str:
+        """Publish a small file atomically and return its new version. `about` is as for `put`.
 
         `expected` is the version it replaces, None when there must be nothing yet. Raises `DeliveryInterrupted` when
         that does not hold: another run was faster.
@@ -88,6 +101,12 @@ class Store(Protocol):
 
     def delete(self, path: str) -> None:
         """Remove `path` and what an interrupted `put` to it left. It is no error when there is nothing."""
+
+    def share_link(self, path: str, expires: timedelta) -> str:
+        """An address at which anybody can read `path` until `expires` has passed.
+
+        Raises `DeliveryRefused` where the store, or the credential, signs none.
+        """
 
 
 class DestinationModule(Protocol):
@@ -97,11 +116,22 @@ class DestinationModule(Protocol):
 
     def connect(self, destination: Any) -> AbstractContextManager[Store]: ...
 
+    def credential_ends(self, destination: Any) -> datetime | None:
+        """When the credential of its connection is no longer valid; None when it does not say. Asks no server."""
+
 
 def module(kind: str) -> DestinationModule:
     """The module of a `type` of destination."""
     found: DestinationModule = import_module(DESTINATIONS[kind])
     return found
+
+
+def path_problem(kind: str, path: str) -> str | None:
+    """Why a path cannot be used at a `type` of destination; None when it can."""
+    for pattern, rule in module(kind).CAPABILITIES.forbidden.items():
+        if re.search(pattern, path):
+            return f"{path!r} has {rule}, which a destination of type {kind!r} does not take; rename it"
+    return None
 
 
 def connect(destination: Any) -> AbstractContextManager[Store]:

@@ -22,13 +22,14 @@ from urllib.parse import quote
 
 from pydantic import AfterValidator, Field
 
-from include.exports.destinations import Capabilities, Document, Stored
+from include.exports.destinations import NOTHING, Capabilities, Document, Stored
 from include.exports.errors import DeliveryInterrupted, DeliveryRefused, VerificationError
 from include.exports.model import Part
 from include.exports.paths import RelativePath, Segment, local_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from datetime import timedelta
     from pathlib import Path
 
 
@@ -39,6 +40,7 @@ CAPABILITIES = Capabilities(
         "test_a_login_that_is_refused_is_not_repeated": "a folder has no login",
         "test_a_server_that_fails_for_a_moment_is_asked_again": _NO_SERVER,
         "test_a_server_that_keeps_failing_is_given_up_with_one_error": _NO_SERVER,
+        "test_a_share_link_lets_anybody_read_until_it_expires": "a folder signs no addresses",
     },
 )
 
@@ -89,7 +91,7 @@ class LocalStore:
     def url(self, path: str) -> str:
         return f"file://{quote(str(self._root / path), safe=URL_SAFE)}"
 
-    def put(self, source: Path, path: str, sha256: str) -> Stored:
+    def put(self, source: Path, path: str, sha256: str, about: Mapping[str, str] = NOTHING) -> Stored:  # noqa: ARG002
         target = self._root / path
         with _errors(target), _partial(target) as partial:
             if not (target.exists() and _digest(target) == sha256):
@@ -117,7 +119,13 @@ class LocalStore:
             content = target.read_bytes()
         return Document(content=content, version=hashlib.sha256(content).hexdigest())
 
-    def write(self, path: str, content: bytes, expected: str | None) -> str:
+    def write(
+        self,
+        path: str,
+        content: bytes,
+        expected: str | None,
+        about: Mapping[str, str] = NOTHING,  # noqa: ARG002  # a folder keeps no metadata
+    ) -> str:
         target = self._root / path
         with _errors(target), _partial(target) as partial:
             current = self.read(path)
@@ -137,6 +145,9 @@ class LocalStore:
                     """Taking it over and letting go removes it, and waits for a writer that is still alive."""
             target.unlink(missing_ok=True)
 
+    def share_link(self, path: str, expires: timedelta) -> str:  # noqa: ARG002  # whatever they are, it is refused
+        raise DeliveryRefused(f"{self.url(path)}: a folder signs no addresses; give readers access to it")
+
 
 @contextmanager
 def connect(destination: LocalDestination) -> Iterator[LocalStore]:
@@ -145,6 +156,10 @@ def connect(destination: LocalDestination) -> Iterator[LocalStore]:
     with _errors(root):
         root.mkdir(exist_ok=True)
     yield LocalStore(root)
+
+
+def credential_ends(_: LocalDestination) -> None:
+    """A folder has no credential."""
 
 
 def _partial_name(target: Path) -> str:

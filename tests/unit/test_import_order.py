@@ -15,7 +15,7 @@ ORDER = [
     ["sources", "formats", "destinations"],
     ["contract", "compress"],
     ["columns", "alert"],
-    ["sources.exact", "sources.query"],
+    ["sources.exact", "sources.query", "destinations.connection"],
     ["sources.*", "formats.*", "destinations.*"],
     ["definition"],
     ["catalog", "timetable"],

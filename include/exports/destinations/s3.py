@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from include.exports.destinations import Capabilities
+from include.exports.destinations.connection import connection
 from include.exports.destinations.s3_store import S3Store, errors
-from include.exports.errors import DeliveryRefused
 from include.exports.model import Part
 from include.exports.paths import RelativePath, Segment
 
@@ -101,17 +101,10 @@ def credential_ends(_: S3Destination) -> None:
 
 def _client(destination: S3Destination) -> Any:
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-    from airflow.sdk import BaseHook
-    from airflow.sdk.exceptions import AirflowNotFoundException
     from botocore.config import Config
 
     if destination.conn_id:
-        try:  # the hook would go on with whatever identity the worker has
-            BaseHook.get_connection(destination.conn_id)
-        except AirflowNotFoundException as error:
-            raise DeliveryRefused(
-                f"Airflow connection {destination.conn_id!r} does not exist; create it or correct conn_id"
-            ) from error
+        connection(destination.conn_id)
     hook = S3Hook(aws_conn_id=destination.conn_id)
     retries = {"mode": "standard", "total_max_attempts": 5}
     settings = Config(connect_timeout=10, read_timeout=60, retries=retries).merge(hook.config)

@@ -9,6 +9,7 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 PY := .venv/bin/python
 UV := .venv/bin/uv
 LOCKS := requirements.lock benchmarks/requirements.lock
+AZURITE := .venv/azurite/synced
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
 # Where uv finds no Python that fits, it would download one.
@@ -48,10 +49,10 @@ verify: .venv/synced ## Read delivered files back and compare them with MANIFEST
 new: .venv/synced ## Write a definition from a few answers
 	@$(PY) -m include.exports new
 
-test: .venv/synced ## Run all tests
+test: .venv/synced $(AZURITE) ## Run all tests
 	@$(PY) -m pytest
 
-contract: .venv/synced ## Hold every destination to its contract: [DEST=s3]
+contract: .venv/synced $(AZURITE) ## Hold every destination to its contract: [DEST=s3]
 	@$(PY) -m pytest tests/contract $(if $(DEST),-k '[$(DEST)')
 
 lint: .venv/synced ## Check style, types, the generated reference and the locks
@@ -91,6 +92,15 @@ $(UV):
 .venv/synced: requirements.lock | $(UV)
 	@echo "Installing requirements.lock into .venv"
 	@$(UV) pip sync --quiet --require-hashes --python .venv/bin/python requirements.lock
+	@touch $@
+
+# Azurite is the one server that comes from npm. What is installed says so with a copy of its lock: a folder that two
+# checkouts share is left alone, and one that was interrupted is made again. The lock is made, without the addresses of
+# a registry, by: .venv/bin/npm install --prefix include/local/azurite --package-lock-only --omit-lockfile-registry-resolved
+$(AZURITE): include/local/azurite/package-lock.json | .venv/synced
+	@cmp -s $< $@ || { \
+		echo "Installing $< into $(@D)" && mkdir -p $(@D) && cp include/local/azurite/*.json $(@D) \
+		&& cd $(@D) && ../bin/npm ci --ignore-scripts --no-audit --no-fund --loglevel error && cp package-lock.json synced; }
 	@touch $@
 
 lake/open_bandit: | .venv/synced

@@ -5,6 +5,9 @@ import hashlib
 import json
 import os
 import socket
+from datetime import timedelta
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 
@@ -12,6 +15,7 @@ from include.exports import S3Destination
 from include.exports.destinations import Stored, connect
 from include.exports.destinations.s3_store import S3Store
 from include.exports.errors import DeliveryInterrupted, DeliveryRefused, VerificationError
+from include.local.stores.s3 import client, serve
 from tests.rigs import s3
 
 MIB = 1 << 20
@@ -23,19 +27,20 @@ def sha(content: bytes) -> str:
 
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory):
-    """The address of a server that checks checksums."""
-    with s3.ministack(tmp_path_factory.mktemp("ministack")) as url:
-        yield url
+    """A server that checks checksums."""
+    with serve(tmp_path_factory.mktemp("ministack")) as started:
+        yield started
 
 
 @pytest.fixture
 def bucket(strict, monkeypatch):
     """A bucket of it, as a destination, and boto3's own client to look at it."""
-    credentials = {"aws_access_key_id": "any", "aws_secret_access_key": "any"}
-    monkeypatch.setenv("AIRFLOW_CONN_STRICT", s3.airflow(strict, credentials))
-    client = s3.client(strict, credentials)
-    client.create_bucket(Bucket="strict")
-    return S3Destination(conn_id="strict", bucket="strict", part_size=5 * MIB), client
+    destination = strict.destination.model_copy(update={"part_size": 5 * MIB})
+    connection = strict.connections[destination.conn_id]
+    monkeypatch.setenv(f"AIRFLOW_CONN_{destination.conn_id.upper()}", connection)
+    login = json.loads(connection)
+    credentials = {"aws_access_key_id": login["login"], "aws_secret_access_key": login["password"]}
+    return destination, client("s3", login["extra"]["endpoint_url"], credentials)
 
 
 @pytest.fixture
@@ -54,11 +59,11 @@ def source(tmp_path):
 
 
 def test_the_checksum_of_many_parts_is_what_a_server_that_computes_it_says(bucket, source):
-    destination, client = bucket
+    destination, outside = bucket
     content = os.urandom(12 * MIB + 1)
     with connect(destination) as store:
         stored = store.put(source(content), "part", sha(content), {"export": "events"})
-    head = client.head_object(Bucket="strict", Key="part", ChecksumMode="ENABLED")
+    head = outside.head_object(Bucket="exports", Key="part", ChecksumMode="ENABLED")
     parts = b"".join(hashlib.sha256(content[at : at + 5 * MIB]).digest() for at in range(0, len(content), 5 * MIB))
     assert head["ChecksumSHA256"] == f"{base64.b64encode(hashlib.sha256(parts).digest()).decode()}-3"
     assert stored == Stored(size=len(content), checksum={"sha256_composite": f"{sha(parts)}-3"})
@@ -74,20 +79,20 @@ class Careless(S3Store):
 
 
 def test_a_file_that_changes_before_it_is_sent_is_refused_by_the_server(bucket, source):
-    destination, client = bucket
+    destination, outside = bucket
     content = b"rows"
     with pytest.raises(DeliveryInterrupted, match="BadDigest"):
-        Careless(destination, client).put(source(content), "changed", sha(content))
+        Careless(destination, outside).put(source(content), "changed", sha(content))
     with connect(destination) as store:
         assert store.stat("changed") is None
 
 
 def test_a_large_file_that_changes_before_it_is_sent_is_not_taken_for_delivered(bucket, source):
     """Its parts are hashed again when they are sent, so the server takes them. The checksum of the whole tells."""
-    destination, client = bucket
+    destination, outside = bucket
     content = bytes(10 * MIB)
     with pytest.raises(VerificationError, match=r"was sent as .*, but the store holds"):
-        Careless(destination, client).put(source(content), "changed", sha(content))
+        Careless(destination, outside).put(source(content), "changed", sha(content))
 
 
 def test_encryption_and_storage_class_are_asked_for(rig, source):
@@ -142,3 +147,14 @@ def test_a_server_that_answers_no_more_is_given_up(monkeypatch, source):
             pytest.raises(DeliveryInterrupted, match="Read timeout"),
         ):
             store.put(source(b"rows"), "part", sha(b"rows"))
+
+
+@pytest.mark.parametrize(("old", "new"), [("X-Amz-Expires=60", "X-Amz-Expires=600"), ("/part?", "/other?")])
+def test_a_share_link_that_was_altered_is_refused(rig, source, old, new):
+    rig.place("other", b"rows")
+    with connect(rig.destination) as store:
+        store.put(source(b"rows"), "part", sha(b"rows"))
+        link = store.share_link("part", timedelta(minutes=1))
+    assert old in link
+    with pytest.raises(HTTPError, match="403"):
+        urlopen(link.replace(old, new))  # noqa: S310  # the address of the test's own server

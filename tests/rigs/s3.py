@@ -1,7 +1,7 @@
-"""Real S3 servers for tests: moto in this process, where it can be made to fail, and ministack in one of its own.
+"""A real S3 server for tests: moto in this process, where it can be made to fail.
 
-moto checks signatures and policies; what else AWS does and moto does not, `Server` adds: a refusal for what is not
-there and may not be listed, and the number of parts behind a composite checksum.
+moto checks signatures and policies; what else AWS does and moto does not, `Server` adds: signed addresses, a refusal
+for what is not there and may not be listed, and the number of parts behind a composite checksum.
 """
 
 from __future__ import annotations
@@ -11,27 +11,26 @@ import os
 import re
 import socket
 import struct
-import subprocess
-import sys
 import threading
-import time
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from moto import settings
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.test import create_environ, run_wsgi_app
 
 from include.exports import S3Destination
+from include.local.stores.s3 import client, connection, identity, policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,14 +38,21 @@ if TYPE_CHECKING:
 
     import pytest
 
-REGION = "us-east-1"
 WRITES = {"PUT", "POST"}
+
+
+def allow(*actions: str) -> str:
+    """A policy, in JSON."""
+    statement = {"Effect": "Allow", "Action": actions, "Resource": "arn:aws:s3:::*"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
 POLICIES = {
-    "admin": ["s3:*"],
-    "writer": ["s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload", "s3:DeleteObject"],
-    "keeper": ["s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload"],
-    "reader": ["s3:GetObject"],
-    "blind": ["s3:PutObject", "s3:AbortMultipartUpload"],
+    "admin": allow("s3:*"),
+    "writer": policy().replace("arn:aws:s3:::exports/*", "arn:aws:s3:::*"),
+    "keeper": allow("s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload"),
+    "reader": allow("s3:GetObject"),
+    "blind": allow("s3:PutObject", "s3:AbortMultipartUpload"),
 }
 
 
@@ -78,16 +84,8 @@ class Server:
         server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{server.server_port}"
-        keys = {}
-        iam = boto3.client("iam", endpoint_url=self.url, region_name=REGION, **_credentials("any", "any"))
-        for name, actions in POLICIES.items():
-            statement = {"Effect": "Allow", "Action": actions, "Resource": ["arn:aws:s3:::*"]}
-            iam.create_user(UserName=name)
-            policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-            iam.put_user_policy(UserName=name, PolicyName=name, PolicyDocument=policy)
-            key = iam.create_access_key(UserName=name)["AccessKey"]
-            keys[name] = _credentials(key["AccessKeyId"], key["SecretAccessKey"])
-        self.keys = keys
+        anybody = {"aws_access_key_id": "any", "aws_secret_access_key": "any"}
+        self.keys = {name: identity(self.url, anybody, name, document) for name, document in POLICIES.items()}
         settings.INITIAL_NO_AUTH_ACTION_COUNT = 0  # from now on every signature and policy is checked
 
     def answer(self, request: _Handler) -> tuple[str, dict[str, str], bytes] | None:
@@ -101,9 +99,37 @@ class Server:
             if fault.times > 0 and method in WRITES and fault.query in query:
                 fault.times -= 1
                 return _failure(fault.how)
-        environ = create_environ(request.path, self.url, method=method, headers=dict(request.headers), data=body)
+        headers = dict(request.headers)
+        if "X-Amz-Signature=" in query:
+            try:
+                headers |= self._as_header(request)
+            except PermissionError as error:
+                return "403 Forbidden", {"content-type": "application/xml"}, _error("AccessDenied", str(error))
+        environ = create_environ(path, self.url, method=method, headers=headers, data=body, query_string=query)
         chunks, status, headers = run_wsgi_app(self._moto, environ, buffered=True)
         return self._as_aws(request, status, {name.lower(): value for name, value in headers}, b"".join(chunks))
+
+    def _as_header(self, request: _Handler) -> dict[str, str]:
+        """The headers that say what the query of a signed address says, which moto cannot read.
+
+        Raises `PermissionError` when its time has passed or its signature is another.
+        """
+        signed, _, given = request.path.partition("&X-Amz-Signature=")
+        query = dict(parse_qsl(signed.partition("?")[2]))
+        key, _, region, service, _ = query["X-Amz-Credential"].split("/")
+        (secret,) = (each for each in self.keys.values() if each["aws_access_key_id"] == key)
+        credentials = Credentials(key, secret["aws_secret_access_key"])
+        began = datetime.strptime(query["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        if datetime.now(UTC) > began + timedelta(seconds=int(query["X-Amz-Expires"])):
+            raise PermissionError("Request has expired")
+        asked = AWSRequest(request.command, self.url + signed)
+        asked.context["timestamp"] = query["X-Amz-Date"]
+        signer = S3SigV4QueryAuth(credentials, service, region)
+        if signer.signature(signer.string_to_sign(asked, signer.canonical_request(asked)), asked) != given:
+            raise PermissionError("The request signature we calculated does not match the signature you provided")
+        again = AWSRequest(request.command, self.url + request.path)
+        S3SigV4Auth(credentials, service, region).add_auth(again)
+        return dict(again.headers)
 
     def _as_aws(
         self, request: _Handler, status: str, headers: dict[str, str], body: bytes
@@ -150,25 +176,17 @@ def _failure(how: str) -> tuple[str, dict[str, str], bytes] | None:
     if how == "reset":
         return None
     code = {"500": "InternalError"}.get(how, "SlowDown")
-    body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>on purpose</Message></Error>"
-    return f"{how} On Purpose", {"content-type": "application/xml"}, body.encode()
+    return f"{how} On Purpose", {"content-type": "application/xml"}, _error(code, "on purpose")
 
 
-def _credentials(key: str, secret: str) -> dict[str, str]:
-    return {"aws_access_key_id": key, "aws_secret_access_key": secret}
-
-
-def client(url: str, credentials: dict[str, str]) -> Any:
-    """boto3's own client, which looks at the server from outside."""
-    return boto3.client("s3", endpoint_url=url, region_name=REGION, **credentials)
+def _error(code: str, message: str) -> bytes:
+    return f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()
 
 
 def airflow(url: str, credentials: dict[str, str]) -> str:
-    """The Airflow connection to a server, in JSON. Two tries, so that giving up takes no time."""
-    options = {"retries": {"mode": "standard", "total_max_attempts": 3}, "read_timeout": 20}
-    extra = {"endpoint_url": url, "region_name": REGION, "config_kwargs": options}
-    login = {"login": credentials["aws_access_key_id"], "password": credentials["aws_secret_access_key"]}
-    return json.dumps({"conn_type": "aws", **login, "extra": extra})
+    """The Airflow connection to a server, in JSON. Three tries, so that giving up takes no time."""
+    retries = {"mode": "standard", "total_max_attempts": 3}
+    return connection(url, credentials, retries=retries, read_timeout=20)
 
 
 @cache
@@ -190,7 +208,7 @@ class S3Rig:
         self._server.faults.clear()
         self._server.requests = 0
         self._server.peers.clear()
-        self._client = client(self._server.url, self._server.keys["admin"])
+        self._client = client("s3", self._server.url, self._server.keys["admin"])
         self._bucket = f"exports-{next(_numbers)}"
         self._client.create_bucket(Bucket=self._bucket)
         for name, key in self._server.keys.items():
@@ -252,38 +270,3 @@ class S3Rig:
 
     def connections(self) -> int:
         return len(self._server.peers)
-
-
-@contextmanager
-def ministack(folder: Path) -> Iterator[str]:
-    """A server that refuses what does not have the checksum it was sent with; its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "SERVICES": "s3", "HOME": str(folder)}
-    command = [sys.executable, "-m", "ministack"]
-    with (
-        (folder / "ministack.log").open("wb") as log,
-        subprocess.Popen(command, env=os.environ | environment, cwd=folder, stdout=log, stderr=log) as process,
-    ):
-        url = f"http://127.0.0.1:{port}"
-        try:
-            _wait_for(url, process, folder / "ministack.log")
-            yield url
-        finally:
-            process.kill()
-
-
-def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    quick = Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 1})
-    asked = boto3.client("s3", endpoint_url=url, region_name=REGION, config=quick, **_credentials("any", "any"))
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            asked.list_buckets()
-        except (BotoCoreError, ClientError):
-            if time.monotonic() > deadline or process.poll() is not None:
-                raise RuntimeError(log.read_text()) from None
-            time.sleep(0.05)
-        else:
-            return

@@ -11,8 +11,22 @@ What S3 does differently from a folder, and what follows:
 - A HEAD that is refused does not say why, and without the right to list the bucket, what is not there is refused too.
   Refused is therefore taken as "not there": what is written next is refused with the reason, or it is conditional.
 
-The identity needs `s3:PutObject`, `s3:GetObject` and `s3:AbortMultipartUpload` on the objects. Without
-`s3:DeleteObject`, what a new generation supersedes stays where it is. `s3:ListBucket` is never used.
+What the identity must be allowed to do, as a policy to paste:
+
+```json policy
+{
+  "Version": "2012-10-17",
+  "Statement": [
+    {
+      "Effect": "Allow",
+      "Action": ["s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload", "s3:DeleteObject"],
+      "Resource": "arn:aws:s3:::exports/*"
+    }
+  ]
+}
+```
+
+Without `s3:DeleteObject`, what a new generation supersedes stays where it is. `s3:ListBucket` is never used.
 """
 
 from __future__ import annotations
@@ -107,5 +121,5 @@ def _client(destination: S3Destination) -> Any:
         connection(destination.conn_id)
     hook = S3Hook(aws_conn_id=destination.conn_id)
     retries = {"mode": "standard", "total_max_attempts": 5}
-    settings = Config(connect_timeout=10, read_timeout=60, retries=retries).merge(hook.config)
-    return hook.get_client_type(region_name=hook.region_name, config=settings)
+    settings = Config(connect_timeout=10, read_timeout=60, retries=retries, signature_version="s3v4")
+    return hook.get_client_type(region_name=hook.region_name, config=settings.merge(hook.config))

@@ -22,8 +22,8 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## List these targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1@/p' Makefile | awk -F@ '{ printf "%-14s %s\n", $$1, $$2 }'
 
-demo: .venv/synced ## Run every sample export through its DAG and show what it delivered
-	@$(PY) -m include.local.demo
+demo: .venv/synced $(if $(filter adls blob dlz,$(STORE)),$(AZURITE)) ## Run every sample export and show what it delivered: [STORE=s3]
+	@$(PY) -m include.local.demo $(STORE)
 
 up: .venv/synced ## Start Airflow with the same exports on 127.0.0.1
 	@$(PY) -m include.local.up

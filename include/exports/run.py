@@ -33,16 +33,19 @@ class Outcome:
 def run(export: DatasetExport, start: datetime | None, end: datetime | None, *, resend: bool = False) -> Outcome:
     """Run the export's DAG for `[start, end)`; a full export as of `end`, or as of its own time without one.
 
-    Airflow's database must exist. Task logs go to this process's output; why a task failed is logged here, too. Raises
-    `NotEligible` when Airflow does not find the DAG.
+    What is run is `export` as it is given, which may differ from its file in where it delivers. Airflow's database must
+    exist. Task logs go to this process's output; why a task failed is logged here, too. Raises `NotEligible` when
+    Airflow does not find a DAG of its name.
     """
     from airflow.dag_processing.dagbag import DagBag
+
+    from include.exports.dag import build
 
     bag = DagBag()
     if export.name not in bag.dags:
         problems = "".join(f"\n{file}: {problem}" for file, problem in bag.import_errors.items())
         raise NotEligible(f"Airflow finds no DAG {export.name!r} in {bag.dag_folder}; check its settings{problems}")
-    dag = bag.dags[export.name]
+    dag = build(export, bag.dags[export.name].doc_md)
     for task in dag.tasks:
         task.retry_delay = task.max_retry_delay = timedelta(seconds=1)  # somebody is waiting
         for event in ("on_failure_callback", "on_retry_callback"):

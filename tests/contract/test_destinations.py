@@ -12,7 +12,7 @@ from urllib.request import urlopen
 import pytest
 
 from include.exports import destinations
-from include.exports.destinations import DESTINATIONS, Document, connect, path_problem
+from include.exports.destinations import DESTINATIONS, Document, connect, open_url, path_problem
 from include.exports.errors import DeliveryInterrupted, DeliveryRefused, VerificationError
 from include.exports.paths import LONGEST_PATH, LONGEST_SEGMENT, relative_path
 from tests.rigs.destinations import RIGS
@@ -92,6 +92,8 @@ def test_every_path_that_a_definition_may_make_is_taken_as_it_is(rig, store, sou
     assert rig.visible() == {path: b"rows", f"{path}.m": b"{}"}
     assert store.read(f"{path}.m") == Document(content=b"{}", version=version)
     assert re.match(rf"(file|https|gs|s3|sftp|abfss)://.+/{re.escape(path)}$", store.url(path))
+    with open_url(store, store.url(path)) as stream:
+        assert stream.read() == b"rows"
     store.delete(path)
     assert rig.visible() == {f"{path}.m": b"{}"}
 
@@ -150,6 +152,13 @@ def test_what_is_not_there_is_none_and_deleting_it_is_no_error(rig, store):
     with pytest.raises(DeliveryRefused, match="nothing"):
         store.open("nothing")
     assert rig.visible() == {}
+
+
+def test_an_address_of_another_place_is_not_opened(rig, store):
+    rig.place("part", b"rows")
+    for url in ("part", f"x{store.url('part')}", "s3://another-bucket/part"):
+        with pytest.raises(DeliveryRefused, match=re.escape(f"{url} is not at {store.url('')}")):
+            open_url(store, url)
 
 
 def test_delete_removes_one_file_and_no_other(rig, store, source):

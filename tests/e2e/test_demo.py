@@ -2,10 +2,12 @@
 
 import gzip
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,13 +20,30 @@ def clone(tmp_path: Path) -> Path:
         shutil.copytree(PROJECT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in (".env.example", "airflow_settings.yaml"):
         shutil.copy(PROJECT / name, tmp_path / name)
+    (tmp_path / ".venv").symlink_to(PROJECT / ".venv")  # where Azurite is
     return tmp_path
 
 
-def demo(clone: Path) -> subprocess.CompletedProcess[str]:
+@pytest.fixture
+def one_sample(clone: Path) -> Path:
+    """A copy with the one sample that has every kind of file."""
+    for name in ("clicks_for_partner.py", "impressions_daily.py"):
+        (clone / "dags" / name).unlink()
+    return clone
+
+
+def demo(clone: Path, *store: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(**command(clone, *store), check=False, capture_output=True)
+
+
+def command(clone: Path, *store: str) -> dict[str, Any]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTHONPATH"))}
-    command = [sys.executable, "-m", "include.local.demo"]
-    return subprocess.run(command, cwd=clone, env=environment, check=False, capture_output=True, text=True)
+    return {
+        "args": [sys.executable, "-m", "include.local.demo", *store],
+        "cwd": clone,
+        "env": environment,
+        "text": True,
+    }
 
 
 def delivered(clone: Path) -> dict[str, tuple[int, bytes]]:
@@ -58,17 +77,21 @@ def test_it_delivers_every_sample_and_a_second_run_changes_nothing(clone: Path) 
     assert second.stdout.count("  as it was\n") == len(manifests)
 
 
-def test_a_failure_shows_its_reason_and_the_log(clone: Path) -> None:
-    for name in ("clicks_for_partner.py", "impressions_daily.py"):
-        (clone / "dags" / name).unlink()
-    day = clone / "lake" / "open_bandit" / "day=2019-11-26"
+def test_a_failure_shows_its_reason_and_the_log(one_sample: Path) -> None:
+    day = one_sample / "lake" / "open_bandit" / "day=2019-11-26"
     day.mkdir(parents=True)
     (day / "impressions.parquet").write_text("this is not Parquet")
 
-    failed = demo(clone)
+    failed = demo(one_sample)
 
     assert failed.returncode == 1
     assert "impressions_full failed, everything; the whole log is .airflow/logs/demo.log\n" in failed.stdout
     assert "AirflowFailException: SourceRefused: " in failed.stdout
     assert "impressions.parquet" in failed.stdout
     assert "Traceback" not in failed.stdout
+
+
+def test_what_is_no_kind_of_store_is_refused(clone: Path) -> None:
+    refused = demo(clone, "s4")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert re.fullmatch(r"STORE=s4 is not one of local, .*\bs3\b.*\n", refused.stderr)

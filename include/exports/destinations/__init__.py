@@ -14,6 +14,8 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
+from include.exports.errors import DeliveryRefused
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
@@ -137,3 +139,17 @@ def path_problem(kind: str, path: str) -> str | None:
 def connect(destination: Any) -> AbstractContextManager[Store]:
     """Open a declared destination."""
     return module(destination.type).connect(destination)
+
+
+def path_of(store: Store, url: str) -> str | None:
+    """The path whose address `url` is; None when it is at another place. Paths have no character that `url` encodes."""
+    root = store.url("-").removesuffix("-")
+    return url.removeprefix(root) if url.startswith(root) else None
+
+
+def open_url(store: Store, url: str) -> IO[bytes]:
+    """The bytes at an address, as a stream. Raises `DeliveryRefused` when there are none, or it is at another place."""
+    path = path_of(store, url)
+    if path is None:
+        raise DeliveryRefused(f"{url} is not at {store.url('')}; name the export whose destination it is")
+    return store.open(path)

@@ -3,6 +3,7 @@
 import hashlib
 import random
 import re
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -15,6 +16,7 @@ from include.exports import destinations
 from include.exports.destinations import DESTINATIONS, Document, connect, open_url, path_problem
 from include.exports.errors import DeliveryInterrupted, DeliveryRefused, VerificationError
 from include.exports.paths import LONGEST_PATH, LONGEST_SEGMENT, relative_path
+from tests.rigs import tcp_faults
 from tests.rigs.destinations import RIGS
 
 MIB = 1 << 20
@@ -284,6 +286,68 @@ def test_many_small_files_go_through_few_connections(rig, store, source):
         store.put(path, f"part-{number:05d}", sha(b"rows"))
     assert len(rig.visible()) == 300
     assert rig.connections() <= 4
+
+
+def test_a_slow_network_still_delivers(rig, source):
+    content = noise(MIB)
+    with tcp_faults.between(rig.address()) as network, connect(rig.through(network.port)) as store:
+        network.latency, network.rate = 0.01, 4 * MIB
+        started = time.monotonic()
+        store.put(source(content), "part", sha(content))
+        assert time.monotonic() - started > 0.2, "a mebibyte takes a quarter of a second at this rate"
+    assert rig.visible() == {"part": content}
+
+
+def test_a_connection_that_is_reset_in_the_middle_of_a_file_is_taken_up_again_or_leaves_nothing(rig, source):
+    content = noise(rig.part_size * 2)
+    with tcp_faults.between(rig.address()) as network, connect(rig.through(network.port)) as store:
+        network.reset_after, network.resets = rig.part_size // 2, 1
+        path = source(content)
+        try:
+            store.put(path, "part", sha(content))
+        except DeliveryInterrupted:
+            assert rig.visible() == {}
+            store.put(path, "part", sha(content))
+        assert network.resets == 0
+    assert (rig.visible(), rig.leftovers()) == ({"part": content}, [])
+
+
+def test_a_connection_that_is_always_reset_ends_in_one_error(rig, source):
+    content = noise(rig.part_size * 2)
+    with tcp_faults.between(rig.address()) as network, connect(rig.through(network.port)) as store:
+        network.reset_after, network.resets = rig.part_size // 2, 1_000
+        with pytest.raises(DeliveryInterrupted, match=rf"^{re.escape(store.url('part'))}: .*; the run is tried again$"):
+            store.put(source(content), "part", sha(content))
+    assert rig.visible() == {}
+
+
+def test_a_peer_that_falls_silent_is_given_up(rig, source):
+    content = noise(rig.part_size * 2)
+    with tcp_faults.between(rig.address()) as network, connect(rig.through(network.port)) as store:
+        store.write("m.json", b"{}", None)
+        network.silent = True
+        started = time.monotonic()
+        with pytest.raises(DeliveryInterrupted, match=rf"^{re.escape(store.url('part'))}: .*; the run is tried again$"):
+            store.put(source(content), "part", sha(content))
+        assert time.monotonic() - started < 10
+    assert rig.visible() == {"m.json": b"{}"}
+
+
+@pytest.mark.parametrize("how", ["refused", "silent"])
+def test_a_server_that_cannot_be_reached_is_given_up(rig, source, how):
+    with tcp_faults.between(rig.address()) as network:
+        network.silent = True
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))  # without listen, who connects to it is refused
+            port = closed.getsockname()[1] if how == "refused" else network.port
+            started = time.monotonic()
+            with (
+                pytest.raises(DeliveryInterrupted, match=r"; the run is tried again$"),
+                connect(rig.through(port)) as store,
+            ):
+                store.put(source(b"rows"), "part", sha(b"rows"))
+        assert time.monotonic() - started < 10
+    assert rig.visible() == {}
 
 
 def test_a_share_link_lets_anybody_read_until_it_expires(store, source):

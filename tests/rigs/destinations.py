@@ -65,6 +65,16 @@ class Rig(Protocol):
     def connections(self) -> int:
         """How many connections were opened to it, 0 where there is no server."""
 
+    def address(self) -> tuple[str, int]:
+        """Host and port of its server, for a network that stands before it. Without a server this is a gap."""
+
+    def through(self, port: int) -> Any:
+        """The same place, its server reached at that port of 127.0.0.1, with timeouts of 1 second and few attempts.
+
+        Usually one more Airflow connection with another port in it. Where a store has several endpoints, the one that
+        files are sent to.
+        """
+
 
 class LocalRig:
     """A folder."""
@@ -126,6 +136,12 @@ class LocalRig:
 
     def connections(self) -> int:
         return 0
+
+    def address(self) -> tuple[str, int]:
+        raise NotImplementedError
+
+    def through(self, port: int) -> Any:
+        raise NotImplementedError
 
 
 RIGS: dict[str, Callable[[Path, pytest.MonkeyPatch], Rig]] = {

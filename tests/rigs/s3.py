@@ -20,7 +20,7 @@ from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
@@ -183,10 +183,10 @@ def _error(code: str, message: str) -> bytes:
     return f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()
 
 
-def airflow(url: str, credentials: dict[str, str]) -> str:
-    """The Airflow connection to a server, in JSON. Three tries, so that giving up takes no time."""
-    retries = {"mode": "standard", "total_max_attempts": 3}
-    return connection(url, credentials, retries=retries, read_timeout=20)
+def airflow(url: str, credentials: dict[str, str], *, attempts: int = 3, timeout: int = 20) -> str:
+    """The Airflow connection to a server, in JSON. Few attempts, so that giving up takes no time."""
+    retries = {"mode": "standard", "total_max_attempts": attempts}
+    return connection(url, credentials, retries=retries, read_timeout=timeout)
 
 
 @cache
@@ -204,6 +204,7 @@ class S3Rig:
     part_size = 5 << 20
 
     def __init__(self, _: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._monkeypatch = monkeypatch
         self._server = moto()
         self._server.faults.clear()
         self._server.requests = 0
@@ -270,3 +271,12 @@ class S3Rig:
 
     def connections(self) -> int:
         return len(self._server.peers)
+
+    def address(self) -> tuple[str, int]:
+        at = urlsplit(self._server.url)
+        return str(at.hostname), int(at.port or 0)
+
+    def through(self, port: int) -> S3Destination:
+        connection = airflow(f"http://127.0.0.1:{port}", self._server.keys["writer"], attempts=2, timeout=1)
+        self._monkeypatch.setenv("AIRFLOW_CONN_THROUGH", connection)
+        return self.by("through")

@@ -34,13 +34,19 @@ if TYPE_CHECKING:
 
 
 _NO_SERVER = "a folder has no server that answers; the kernel and the mount's own settings decide"
+_NO_NETWORK = "a folder is not reached through a network that this project knows of"
 CAPABILITIES = Capabilities(
     checksums=("sha256",),
     gaps={
+        "test_a_connection_that_is_reset_in_the_middle_of_a_file_is_taken_up_again_or_leaves_nothing": _NO_NETWORK,
+        "test_a_connection_that_is_always_reset_ends_in_one_error": _NO_NETWORK,
         "test_a_login_that_is_refused_is_not_repeated": "a folder has no login",
+        "test_a_peer_that_falls_silent_is_given_up": _NO_NETWORK,
+        "test_a_server_that_cannot_be_reached_is_given_up": _NO_NETWORK,
         "test_a_server_that_fails_for_a_moment_is_asked_again": _NO_SERVER,
         "test_a_server_that_keeps_failing_is_given_up_with_one_error": _NO_SERVER,
         "test_a_share_link_lets_anybody_read_until_it_expires": "a folder signs no addresses",
+        "test_a_slow_network_still_delivers": _NO_NETWORK,
     },
 )
 

@@ -4,11 +4,13 @@ import gzip
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from include.exports.paths import PROJECT
@@ -89,6 +91,32 @@ def test_a_failure_shows_its_reason_and_the_log(one_sample: Path) -> None:
     assert "AirflowFailException: SourceRefused: " in failed.stdout
     assert "impressions.parquet" in failed.stdout
     assert "Traceback" not in failed.stdout
+
+
+def test_at_a_server_it_shows_what_it_reads_back_and_that_a_second_run_changes_nothing(one_sample: Path) -> None:
+    at_server = demo(one_sample, "s3")
+    in_folder = demo(one_sample)
+
+    assert (at_server.returncode, at_server.stderr) == (0, "")
+    assert re.search(r"^Destination: S3Destination\(conn_id='.+', bucket='.+'\)$", at_server.stdout, re.MULTILINE)
+    assert re.search(r"^└── s3://.+/warehouse/impressions/exportTime=201912010000/$", at_server.stdout, re.MULTILINE)
+    parts = re.compile(r" (part-\S+  .+ bytes, 20,000 rows)$", re.MULTILINE)
+    assert parts.findall(at_server.stdout) == parts.findall(in_folder.stdout)
+    assert len(parts.findall(at_server.stdout)) == 3
+    assert "\nrun again: impressions_full, generation 1  as it was\n" in at_server.stdout
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_server_does_not_outlive_the_command(one_sample: Path, how: signal.Signals) -> None:
+    with subprocess.Popen(**command(one_sample, "s3"), stdout=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        for line in running.stdout:
+            if line.startswith("Destination: S3Destination("):
+                break
+        servers = psutil.Process(running.pid).children(recursive=True)
+        running.send_signal(how)
+    assert servers, "ministack is a process of its own"
+    assert psutil.wait_procs(servers, timeout=10)[1] == []
 
 
 def test_what_is_no_kind_of_store_is_refused(clone: Path) -> None:

@@ -31,6 +31,11 @@ REGION = "us-east-1"
 BUCKET = "exports"
 CONN_ID = "local_s3"
 PATIENCE_SECONDS = 30.0
+RUN_AND_END_WITH_US = """\
+import os, runpy, sys, threading
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+runpy.run_module("ministack", run_name="__main__")"""
+"""Our end of its standard input closes with our process, also when that is killed."""
 _ADMIN = {"aws_access_key_id": "AKIAADMINISTRATOR000", "aws_secret_access_key": "administrator"}
 
 
@@ -91,10 +96,13 @@ def _ministack(folder: Path) -> Iterator[str]:
         "AWS_ACCESS_KEY_ID": _ADMIN["aws_access_key_id"],
         "AWS_SECRET_ACCESS_KEY": _ADMIN["aws_secret_access_key"],
     }
-    command, log = [sys.executable, "-m", "ministack"], folder / "ministack.log"
+    command, log = [sys.executable, "-c", RUN_AND_END_WITH_US], folder / "ministack.log"
+    environment = os.environ | environment
     with (
         log.open("wb") as output,
-        subprocess.Popen(command, env=os.environ | environment, cwd=folder, stdout=output, stderr=output) as process,
+        subprocess.Popen(
+            command, env=environment, cwd=folder, stdin=subprocess.PIPE, stdout=output, stderr=output
+        ) as process,
     ):
         url = f"http://127.0.0.1:{port}"
         try:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from include.exports import catalog
 from include.exports.alert import EmailAlert
 from include.exports.columns import Columns, HashMask, RedactMask
-from include.exports.definition import DatasetExport, ManifestFile, Retries, Views
+from include.exports.dataset import DatasetExport
+from include.exports.definition import Export, ManifestFile, Retries, Views
 from include.exports.destinations.local import LocalDestination
 from include.exports.destinations.s3 import S3Destination
 from include.exports.formats.csv import CsvFiles
@@ -56,7 +57,7 @@ __all__ = [
 ]
 
 
-def airflow_dag(export: DatasetExport, doc: str | None) -> DAG | None:
+def airflow_dag(export: Export, doc: str | None) -> DAG | None:
     """The DAG of `export`, with `doc` (the file's docstring) as its documentation.
 
     Calling it in a file of the DAGs folder is all that is needed: Airflow finds the DAGs that a file creates. None

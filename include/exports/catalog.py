@@ -16,7 +16,7 @@ from include.exports.errors import DefinitionError, Problem
 from include.exports.paths import PROJECT
 
 if TYPE_CHECKING:
-    from include.exports.definition import DatasetExport
+    from include.exports.definition import Export
 
 
 def dags_folder() -> Path:
@@ -28,7 +28,7 @@ def dags_folder() -> Path:
 class Declared:
     """An export and where it is declared."""
 
-    export: DatasetExport
+    export: Export
     file: Path
 
 
@@ -42,7 +42,7 @@ class Catalog:
     errors: tuple[DefinitionError, ...]
     """One for each file that cannot be read, and for each name or folder that is declared twice."""
 
-    def find(self, name: str) -> DatasetExport:
+    def find(self, name: str) -> Export:
         """The export of that name. Raises `DefinitionError` with the nearest name when there is none."""
         for found in self.declared:
             if found.export.name == name:
@@ -55,7 +55,7 @@ class Catalog:
         )
 
 
-_collected: ContextVar[list[DatasetExport] | None] = ContextVar("_collected", default=None)
+_collected: ContextVar[list[Export] | None] = ContextVar("_collected", default=None)
 
 
 def is_read() -> bool:
@@ -63,7 +63,7 @@ def is_read() -> bool:
     return _collected.get() is not None
 
 
-def collect(export: DatasetExport) -> bool:
+def collect(export: Export) -> bool:
     """Note an export that a file declares; False when nobody reads a catalog, so that a DAG is to be built."""
     collected = _collected.get()
     if collected is None:
@@ -82,7 +82,7 @@ def read(folder: Path | None = None) -> Catalog:
     places: dict[tuple[str, str], Declared] = {}
     errors = []
     for file in sorted(folder.rglob("*.py")):
-        exports: list[DatasetExport] = []
+        exports: list[Export] = []
         token = _collected.set(exports)
         try:
             runpy.run_path(str(file))
@@ -101,11 +101,11 @@ def read(folder: Path | None = None) -> Catalog:
             else:
                 declared[export.name] = places[_place(export)] = Declared(export=export, file=file)
                 continue
-            errors.append(DefinitionError(str(file), f"DatasetExport {export.name!r}", [problem]))
+            errors.append(DefinitionError(str(file), f"{type(export).__name__} {export.name!r}", [problem]))
     return Catalog(folder=folder, declared=tuple(declared[name] for name in sorted(declared)), errors=tuple(errors))
 
 
-def _place(export: DatasetExport) -> tuple[str, str]:
+def _place(export: Export) -> tuple[str, str]:
     """Destination and folder, as far as they do not depend on the run. Two exports there would take turns."""
     folder = posixpath.join(export.destination.prefix, export.folder)
     for macro, value in export.macro_values().items():

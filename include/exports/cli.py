@@ -24,7 +24,7 @@ from include.exports.schedules import Once
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from include.exports.definition import DatasetExport
+    from include.exports.definition import Export
 
 FAILED, REFUSED = 1, 2
 
@@ -214,7 +214,7 @@ def new() -> None:
     out.print(escape(f"wrote {file}; look at it, then: python -m include.exports check"))
 
 
-def _find(name: str) -> DatasetExport:
+def _find(name: str) -> Export:
     """The export of that name; files that cannot be read are shown when it may be in one of them."""
     found = catalog.read()
     try:
@@ -223,7 +223,7 @@ def _find(name: str) -> DatasetExport:
         raise _refused(*found.errors, error) from None
 
 
-def _interval(export: DatasetExport, text: str | None) -> tuple[datetime | None, datetime | None]:
+def _interval(export: Export, text: str | None) -> tuple[datetime | None, datetime | None]:
     """The data interval that `--window` asks for."""
     from include.exports.window import interval_at, latest_interval
 
@@ -249,7 +249,7 @@ def _interval(export: DatasetExport, text: str | None) -> tuple[datetime | None,
             )
 
 
-def _as_of(export: DatasetExport) -> datetime:
+def _as_of(export: Export) -> datetime:
     return export.schedule.starts if isinstance(export.schedule, Once) else datetime.now(UTC)
 
 

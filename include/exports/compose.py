@@ -22,14 +22,16 @@ from include.exports.manifest import (
     FileMeta,
     Interval,
     Manifest,
+    TableInfo,
     Totals,
+    form,
 )
 from include.exports.views import names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from include.exports.deliver import DeliveredFile
+    from include.exports.deliver import DeliveredFile, DeliveredTable
     from include.exports.destinations import Document, Store
     from include.exports.plan import Plan
     from include.exports.sources import Column
@@ -45,8 +47,21 @@ class Delivery:
     """The columns as they are delivered."""
     source_rows: int
     """Records that the source gave."""
-    files: Sequence[DeliveredFile]
-    """In the order of their rows."""
+    tables: Sequence[DeliveredTable]
+    """In the order of their rows; those of a later shard come later."""
+
+    @property
+    def by_name(self) -> dict[str | None, list[DeliveredTable]]:
+        """The pieces of each table."""
+        found: dict[str | None, list[DeliveredTable]] = {}
+        for piece in self.tables:
+            found.setdefault(piece.table.name, []).append(piece)
+        return found
+
+    @property
+    def files(self) -> list[DeliveredFile]:
+        """All files, table by table."""
+        return [file for pieces in self.by_name.values() for piece in pieces for file in piece.files]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +119,9 @@ def interval(plan: Plan) -> Interval:
 def compose(plan: Plan, delivery: Delivery, url: Callable[[str], str], before: Current | None) -> Manifest:
     """The manifest of the generation after `before`. Pure; `url` gives the address of a path."""
     export, files = plan.export, delivery.files
-    elements = [Element(name=column.name, type=BaseType(base=str(column.type).lower())) for column in delivery.columns]
-    schema = json.dumps([element.model_dump() for element in elements])
+    tables = [_table(name, pieces) for name, pieces in delivery.by_name.items() if name]
+    elements = [] if tables else _elements((column.name, str(column.type)) for column in delivery.columns)
+    schema = [element.model_dump() for element in elements] or [table.columns.model_dump() for table in tables]
     flow_run_id = str(uuid5(NAMESPACE_URL, f"{export.name}/{delivery.run}"))
     return Manifest(
         entries=[_entry(file, url(file.path)) for file in files],
@@ -129,18 +145,33 @@ def compose(plan: Plan, delivery: Delivery, url: Callable[[str], str], before: C
             generation=generation_after(before),
             supersedes=hashlib.sha256(before.document.content).hexdigest() if before else None,
             source_count=delivery.source_rows,
-            format=export.files.type,
-            compression=export.files.compression,
-            header_lines=export.files.header_lines,
-            dialect=export.files.dialect,
-            schema_fingerprint=hashlib.sha256(schema.encode()).hexdigest(),
+            **form(export.files),
+            schema_fingerprint=hashlib.sha256(json.dumps(schema).encode()).hexdigest(),
             definition_fingerprint=export.fingerprint,
             run_id=delivery.run,
             views=list(names(plan, flow_run_id).values()),
             retention_days=retention.days
             if (retention := module(export.destination.type).CAPABILITIES.retention)
             else None,
+            tables=tables,
         ),
+    )
+
+
+def _elements(columns: Iterable[tuple[str, str]]) -> list[Element]:
+    return [Element(name=name, type=BaseType(base=kind.lower())) for name, kind in columns]
+
+
+def _table(name: str, pieces: Sequence[DeliveredTable]) -> TableInfo:
+    first = pieces[0].table
+    files = [file for piece in pieces for file in piece.files]
+    return TableInfo(
+        name=name,
+        title=first.title,
+        **first.form,
+        columns=Elements(elements=_elements(first.columns)),
+        files=[posixpath.basename(file.path) for file in files],
+        record_count=sum(file.staged.rows for file in files),
     )
 
 

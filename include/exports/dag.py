@@ -32,7 +32,7 @@ from include.exports.window import window
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from include.exports.definition import DatasetExport
+    from include.exports.definition import Export
     from include.exports.stages import Stages
 
 P = ParamSpec("P")
@@ -71,7 +71,7 @@ PARAMS = {
 }
 
 
-def build(export: DatasetExport, doc: str | None) -> DAG:
+def build(export: Export, doc: str | None) -> DAG:
     """The DAG of `export`, with `doc` as its documentation in the UI."""
     published = Asset(name=export.name, group="exports")
     with DAG(
@@ -158,7 +158,7 @@ def build_maintenance(doc: str | None) -> DAG:
     return dag
 
 
-def _stages(export: DatasetExport) -> Stages:
+def _stages(export: Export) -> Stages:
     """The stages of the run that the current task belongs to."""
     from include.exports.stages import Stages
     from include.exports.staging import Staging
@@ -180,7 +180,7 @@ def _staging_area() -> tuple[str, str | None]:
     return root, Variable.get(STAGING_CONNECTION_VARIABLE, default=None)
 
 
-def _asked_window(export: DatasetExport) -> tuple[datetime, datetime] | None:
+def _asked_window(export: Export) -> tuple[datetime, datetime] | None:
     """The window that was asked for when the run was triggered."""
     params = get_current_context()["params"]
     texts = (params["window_start"], params["window_end"])

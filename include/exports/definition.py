@@ -1,16 +1,15 @@
-"""What one export is: the model that a file in `dags/` declares."""
+"""What every export declares, whatever its records are: the parent of the models that a file in `dags/` declares."""
 
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime, time, timedelta
-from typing import Annotated, Literal, Self
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from include.exports.alert import EmailAlert
-from include.exports.columns import Columns, Order
+from include.exports.columns import Columns
 from include.exports.destinations import path_problem
 from include.exports.destinations.local import LocalDestination
 from include.exports.destinations.s3 import S3Destination
@@ -21,12 +20,15 @@ from include.exports.formats.json import JsonFiles
 from include.exports.formats.parquet import ParquetFiles
 from include.exports.model import Definition, Part, Problems
 from include.exports.paths import Name, Segment, relative_path
-from include.exports.schedules import Cron, Every, Once, Schedule
-from include.exports.sources.lake import LakeSource
-from include.exports.sources.query import condition_problem
-from include.exports.sources.sql import SqlSource
+from include.exports.schedules import Once, Schedule, Unit
+from include.exports.sources import Request
+from include.exports.tables import WHOLE, Table
 
-Source = Annotated[LakeSource | SqlSource, Field(discriminator="type")]
+if TYPE_CHECKING:
+    import duckdb
+
+    from include.exports.window import Window
+
 Files = Annotated[CsvFiles | JsonFiles | ParquetFiles, Field(discriminator="type")]
 Destination = Annotated[LocalDestination | S3Destination, Field(discriminator="type")]
 
@@ -85,10 +87,10 @@ class Retries(Part):
     """Longest wait between two tries."""
 
 
-class DatasetExport(Definition):
-    """Exports a dataset, all of it or what is new, on a schedule, as files with a manifest."""
+class Export(Definition):
+    """What all exports have in common. Each kind says where its records come from."""
 
-    type: Literal["dataset"] = "dataset"
+    type: str
     name: Name
     """Name of the export; it is the Airflow DAG id. Renaming it makes another export."""
     owner: str = Field(min_length=1)
@@ -105,17 +107,10 @@ class DatasetExport(Definition):
     """What `%SANDBOX_NAME%` becomes."""
     organization: Segment | None = None
     """What `%ORGANIZATION_NAME%` becomes."""
-    source: Source
+    source: Any
     """Where the records come from."""
-    columns: Columns = Columns()
-    """Which columns are exported, and how they are renamed, cast and masked."""
-    filter: str | None = Field(default=None, min_length=1)
-    """A condition on source columns, in the source's SQL dialect; only records that meet it are exported."""
-    order_by: Order = ()
-    """Source columns that order the records, each optionally followed by ` desc`. A lake has an order of its own (files
-    by path, rows as they lie); an SQL source has none and needs one. An ordered export is one shard."""
     mode: Literal["incremental", "full"]
-    """`incremental`: records whose time column lies in the run's window. `full`: all records as of the run."""
+    """`incremental`: what the run's window has. `full`: everything as of the run."""
     schedule: Schedule
     """When it runs."""
     files: Files
@@ -133,6 +128,9 @@ class DatasetExport(Definition):
     """How failures that may pass are repeated."""
     alerts: tuple[EmailAlert, ...] = ()
     """Who is told when a task has failed and is not tried again."""
+
+    STAGED: ClassVar[frozenset[str]] = frozenset({"source", "mode"})
+    """The fields that the staged records depend on."""
 
     @property
     def dataset_name(self) -> str:
@@ -158,6 +156,31 @@ class DatasetExport(Definition):
             "SANDBOX_NAME": self.sandbox,
         }
 
+    @property
+    def shape(self) -> Columns:
+        """Which columns of the source are staged, and how."""
+        return Columns()
+
+    @property
+    def unit(self) -> Unit:
+        """The finest unit of time in which the ends of two published windows can differ."""
+        return "minute" if isinstance(self.schedule, Once) else self.schedule.unit
+
+    def windows(self, window: Window) -> tuple[Window, ...]:
+        """The windows that the run of `window` publishes, each with a folder and a manifest of its own, oldest first.
+
+        The run reads from the beginning of the first one to the end of the last one.
+        """
+        return (window,)
+
+    def request(self, start: datetime | None, end: datetime | None) -> Request:
+        """What a run asks of the source."""
+        return Request(start=start, end=end)
+
+    def tables(self, con: duckdb.DuckDBPyConnection, window: Window) -> tuple[Table, ...]:  # noqa: ARG002
+        """What is made of the staged records for one published window. They are the view `records` on `con`."""
+        return (WHOLE,)
+
     @field_validator("name")
     @classmethod
     def _free(cls, name: str) -> str:
@@ -168,55 +191,13 @@ class DatasetExport(Definition):
     @model_validator(mode="after")
     def _possible(self) -> Self:
         """Combinations that would fail, or lose something, at the first run."""
-        found = [
-            *self._incremental_problems(),
-            *self._source_problems(),
-            *self._name_problems(),
-            *self._folder_problems(),
-        ]
-        if found:
+        if found := self.problems():
             raise Problems(found)
         return self
 
-    def _incremental_problems(self) -> list[Problem]:
-        if self.mode == "full":
-            return []
-        found = []
-        if isinstance(self.schedule, Once):
-            found.append(Problem("schedule", "'once' has no windows; use mode 'full', or a schedule that repeats"))
-        if self.source.time_column is None:
-            found.append(
-                Problem("source.time_column", "is required by mode 'incremental': which column tells the time?")
-            )
-        column = self.source.time_column
-        if column and column.kind == "date" and not _at_midnight(self.schedule, column.timezone):
-            message = (
-                f"windows must begin at midnight in {column.timezone}, the zone of {column.name!r}, which has dates"
-            )
-            found.append(Problem("schedule", f"{message}; use a daily schedule of this time zone without 'at'"))
-        if isinstance(self.source, SqlSource) and self.source.query and not self.source.uses_window:
-            found.append(
-                Problem(
-                    "source.query",
-                    "does not use :window_start and :window_end, so every window would have all records; add"
-                    " 'where <time> >= :window_start and <time> < :window_end', or use mode 'full'",
-                )
-            )
-        return found
-
-    def _source_problems(self) -> list[Problem]:
-        found = []
-        if isinstance(self.source, SqlSource) and not self.order_by:
-            found.append(
-                Problem(
-                    "order_by",
-                    "is required for an SQL source: without it the same rows come in another order on a re-run, which"
-                    " makes other files; name the primary key",
-                )
-            )
-        if self.filter and (problem := condition_problem(self.filter)):
-            found.append(Problem("filter", problem))
-        return found
+    def problems(self) -> list[Problem]:
+        """What cannot be, although each field by itself can."""
+        return [*self._name_problems(), *self._folder_problems()]
 
     def _name_problems(self) -> list[Problem]:
         found = []
@@ -250,7 +231,7 @@ class DatasetExport(Definition):
                     found.append(Problem(field, f"{template!r} becomes {problem}"))
             if self.mode == "incremental" and not isinstance(self.schedule, Once):
                 zone = self.schedule.timezone
-                missing = UNITS[self.schedule.unit] - units(template, zone)
+                missing = UNITS[self.unit] - units(template, zone)
                 what, remedy = f"no {', '.join(sorted(missing))}", "%EXPORT_TIME% or a finer %DATETIME(...)%"
                 if missing <= {"hour", "minute"} and changes(zone):
                     what, remedy = f"{zone} sets its clocks back, which repeats an hour", "%EXPORT_TIME%"
@@ -258,14 +239,3 @@ class DatasetExport(Definition):
                     message = f"{template!r} is the same folder for several windows ({what}); add {remedy}"
                     found.append(Problem(field, message))
         return found
-
-
-def _at_midnight(schedule: Schedule, timezone: str) -> bool:
-    """Whether windows can begin at midnight of a time zone. Those of a cron expression are known when they are run."""
-    if isinstance(schedule, Every):
-        return False
-    if isinstance(schedule, Cron | Once):
-        return True
-    days = (datetime(2024, month, 1, int(schedule.at[:2]), int(schedule.at[3:])) for month in (1, 7))  # noqa: DTZ001
-    begins = (day.replace(tzinfo=ZoneInfo(schedule.timezone)).astimezone(ZoneInfo(timezone)) for day in days)
-    return all(begin.time() == time.min for begin in begins)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from include.exports.compose import current, generation_after
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from include.exports.destinations import Store
     from include.exports.extract import StagedFile
     from include.exports.plan import Plan
+    from include.exports.serialize import SerializedTable
     from include.exports.staging import Staging
 
 log = logging.getLogger(__name__)
@@ -34,26 +36,41 @@ class DeliveredFile:
     """The store's own checksum."""
 
 
-def deliver(plan: Plan, shard: int, shards: int, staged: Sequence[StagedFile], staging: Staging) -> list[DeliveredFile]:
-    """Put the files at their final paths and verify each there. Files that are there already are left alone.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveredTable:
+    """The files of one table in one window, complete at the destination."""
+
+    table: SerializedTable
+    files: list[DeliveredFile]
+
+
+def deliver(
+    plan: Plan, shard: int, shards: int, tables: Sequence[SerializedTable], staging: Staging
+) -> list[DeliveredTable]:
+    """Put the files of one window at their final paths and verify each there. Files that are there are left alone.
 
     Their paths are noted in staging first: a run that is killed leaves nothing that nobody knows of. Raises
     `DeliveryRefused` when the folder belongs to something else, before anything is written.
 
     The generation in their metadata is the one that they were first sent for; later ones may name them too.
     """
-    targets = [plan.part(shard, shards, number, file.sha256) for number, file in enumerate(staged)]
+    targets = {
+        plan.part(shard, shards, number, file.sha256, name=table.name or "part", extension=table.extension): file
+        for table in tables
+        for number, file in enumerate(table.files)
+    }
     progress = Progress(log, "delivered")
     result = []
     destination = plan.export.destination
     with connect(destination) as store, ThreadPoolExecutor(module(destination.type).CAPABILITIES.parallel) as pool:
         about = metadata(plan, generation_after(current(plan, store)))
         staging.record(f"{shard:05d}", plan.target, targets)
-        for file in pool.map(lambda path, file: put(store, path, file, staging, about), targets, staged):
+        for file in pool.map(lambda path: put(store, path, targets[path], staging, about), targets):
             result.append(file)
             progress.advance(rows=file.staged.rows, size=file.staged.size)
     progress.done()
-    return result
+    files = iter(result)
+    return [DeliveredTable(table=table, files=list(islice(files, len(table.files)))) for table in tables]
 
 
 def metadata(plan: Plan, generation: int) -> dict[str, str]:

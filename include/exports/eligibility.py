@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from duckdb.sqltypes import DuckDBPyType
 
     from include.exports.columns import Columns
-    from include.exports.definition import DatasetExport
+    from include.exports.definition import Export
     from include.exports.plan import Plan
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ def validate(plan: Plan) -> Eligible:
     export = plan.export
     source = sources.module(export.source)
     available = source.describe(export.source, plan.request)
-    reasons = list(_reasons(export, available))
+    reasons = list(_reasons(export, plan.request, available))
     if reasons:
         raise NotEligible(f"{export.name} cannot be exported:" + "".join(f"\n  {reason}" for reason in reasons))
     columns = _wanted(export, available)
@@ -69,30 +69,30 @@ def validate(plan: Plan) -> Eligible:
     return Eligible(request=request, columns=columns, shards=shards)
 
 
-def delivered(export: DatasetExport, columns: Sequence[Column]) -> list[Column]:
+def delivered(export: Export, columns: Sequence[Column]) -> list[Column]:
     """The columns as they are delivered: renamed, and with the types of their casts and masks."""
     import duckdb
 
     result = []
     for column in columns:
         type_ = column.type
-        if cast := export.columns.cast.get(column.name):
+        if cast := export.shape.cast.get(column.name):
             type_ = duckdb.sqltype(cast)
-        if column.name in export.columns.mask:
+        if column.name in export.shape.mask:
             type_ = duckdb.sqltype("VARCHAR")
-        result.append(Column(name=export.columns.rename.get(column.name, column.name), type=type_))
+        result.append(Column(name=export.shape.rename.get(column.name, column.name), type=type_))
     return result
 
 
-def _wanted(export: DatasetExport, available: Sequence[Column]) -> tuple[Column, ...]:
-    if export.columns.select is not None:
+def _wanted(export: Export, available: Sequence[Column]) -> tuple[Column, ...]:
+    if export.shape.select is not None:
         by_name = {column.name: column for column in available}
-        return tuple(by_name[name] for name in export.columns.select)
-    return tuple(column for column in available if column.name not in export.columns.exclude)
+        return tuple(by_name[name] for name in export.shape.select)
+    return tuple(column for column in available if column.name not in export.shape.exclude)
 
 
-def _reasons(export: DatasetExport, available: Sequence[Column]) -> Iterator[str]:
-    declared = export.columns
+def _reasons(export: Export, request: Request, available: Sequence[Column]) -> Iterator[str]:
+    declared = export.shape
     types = {column.name: column.type for column in available}
     named = {
         "columns.select": declared.select or (),
@@ -100,7 +100,7 @@ def _reasons(export: DatasetExport, available: Sequence[Column]) -> Iterator[str
         "columns.rename": declared.rename,
         "columns.cast": declared.cast,
         "columns.mask": declared.mask,
-        "order_by": [term.removesuffix(" desc") for term in export.order_by],
+        "order_by": [term.removesuffix(" desc") for term in request.order_by],
         "source.time_column": [export.source.time_column.name] if export.source.time_column else [],
     }
     unknown = [(field, name) for field, names in named.items() for name in names if name not in types]

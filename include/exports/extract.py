@@ -75,7 +75,7 @@ def extract(plan: Plan, eligible: Eligible, shard: Shard, staging: Staging) -> S
     progress = Progress(log, "extracted")
     threads = parquet.threads(shard.row_bytes)
     with staging.scratch(stage) as scratch, connect(threads, spill=scratch / "spill") as con:
-        _set_keys(export.columns, con)
+        _set_keys(export.shape, con)
         with source.records(export.source, eligible.request, shard, con) as records:
             written = parquet.write(files, con, _select(plan, eligible, records), scratch / "staged", progress)
         if written.rows != (staged := _footer_rows(scratch / "staged")):
@@ -87,7 +87,7 @@ def extract(plan: Plan, eligible: Eligible, shard: Shard, staging: Staging) -> S
 
 def _select(plan: Plan, eligible: Eligible, records: str) -> str:
     """The columns as they are staged, over the source's records."""
-    declared, result = plan.export.columns, delivered(plan.export, eligible.columns)
+    declared, result = plan.export.shape, delivered(plan.export, eligible.columns)
     # Parquet that only we read may hold an infinite date in DuckDB's way; text formats have a policy for it.
     infinite: Literal["fail", "keep"] = "fail" if isinstance(plan.export.files, ParquetFiles) else "keep"
     shaped = ", ".join(

@@ -7,11 +7,14 @@ Three kinds of readers understand it: Amazon Redshift's COPY and tools built on 
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
 from include.exports.model import Model
+
+if TYPE_CHECKING:
+    from include.exports.definition import Files
 
 AUTHOR, VERSION = "airflow-exports", "1.0.0"
 SPEC = "1"
@@ -99,6 +102,23 @@ class Interval(Model):
     """The schedule's time zone, in which its days are days."""
 
 
+class TableInfo(Model):
+    """One of several tables: its files, and how to read them."""
+
+    name: str
+    title: str
+    """What people call it."""
+    format: str
+    compression: str
+    header_lines: int
+    dialect: dict[str, str] | None
+    columns: Elements
+    files: list[str]
+    """Names of its files, in the order of their rows."""
+    record_count: int
+    """Data rows of these files."""
+
+
 class ExportInfo(Model):
     """Everything that is neither Redshift's nor Adobe's."""
 
@@ -130,6 +150,9 @@ class ExportInfo(Model):
     """Paths of the files derived from this document, such as `files.txt`, relative to its own folder."""
     retention_days: int | None = None
     """Days after which the destination removes the files by itself; None when it keeps them."""
+    tables: list[TableInfo] = []
+    """The tables that the files belong to, when they are of several; the top-level `schema` is empty then, and each
+    table has its own. None when all files have one schema."""
 
 
 class Manifest(Model):
@@ -155,5 +178,16 @@ class Manifest(Model):
         return self.model_dump(include={"entries", "columns", "scheduledTime"}) | {
             "interval": self.export.interval,
             "format": self.export.model_dump(include={"format", "compression", "header_lines", "dialect"}),
+            "tables": self.export.tables,
             "views": sorted(view.replace(self.flowRunId, "") for view in self.export.views),
         }
+
+
+def form(files: Files) -> dict[str, Any]:
+    """What a reader has to know of the format of declared files."""
+    return {
+        "format": files.type,
+        "compression": files.compression,
+        "header_lines": files.header_lines,
+        "dialect": files.dialect,
+    }

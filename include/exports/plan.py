@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from include.exports.folder import render
-from include.exports.sources import Request
 from include.exports.staging import Target
 
 if TYPE_CHECKING:
-    from include.exports.definition import DatasetExport
+    from include.exports.definition import Export
+    from include.exports.sources import Request
     from include.exports.window import Window
 
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Plan:
     """Where the files of one window go, and what is asked of the source. Paths are below the destination's root."""
 
-    export: DatasetExport
+    export: Export
     window: Window
     folder: str
     """Folder of the data files."""
@@ -28,14 +28,17 @@ class Plan:
     request: Request
     """The rows; its columns are filled in by `validate_eligibility`, which looks at the source."""
 
-    def part(self, shard: int, shards: int, number: int, sha256: str) -> str:
+    def part(
+        self, shard: int, shards: int, number: int, sha256: str, *, name: str = "part", extension: str | None = None
+    ) -> str:
         """The path of one data file. The same bytes always get the same name, other bytes never overwrite it.
 
         Parts sort in the order of the rows. Their number counts within the shard, so a shard does not wait for the
-        others to know how many files they have; with one shard it is left out.
+        others to know how many files they have; with one shard it is left out. A file of a table begins with its
+        `name` and ends with the `extension` of its format.
         """
         place = f"{number:05d}" if shards == 1 else f"{shard:05d}-{number:05d}"
-        return f"{self.folder}/part-{place}-{sha256[:32]}{self.export.files.extension}"
+        return f"{self.folder}/{name}-{place}-{sha256[:32]}{extension or self.export.files.extension}"
 
     @property
     def target(self) -> Target:
@@ -47,7 +50,7 @@ class Plan:
         return posixpath.join(posixpath.dirname(self.manifest), name)
 
 
-def plan(export: DatasetExport, window: Window) -> Plan:
+def plan(export: Export, window: Window) -> Plan:
     """The plan of a run. Pure: the same arguments always give the same plan."""
 
     def below_prefix(template: str) -> str:
@@ -61,5 +64,5 @@ def plan(export: DatasetExport, window: Window) -> Plan:
         window=window,
         folder=folder,
         manifest=f"{manifest_folder}/{export.manifest.name}",
-        request=Request(start=window.start, end=window.end, filter=export.filter, order_by=export.order_by),
+        request=export.request(window.start, window.end),
     )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from include.exports.definition import DatasetExport
+    from include.exports.definition import Export
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class Outcome:
     """What `publish_manifest` returned; None when it was skipped or not reached."""
 
 
-def run(export: DatasetExport, start: datetime | None, end: datetime | None, *, resend: bool = False) -> Outcome:
+def run(export: Export, start: datetime | None, end: datetime | None, *, resend: bool = False) -> Outcome:
     """Run the export's DAG for `[start, end)`; a full export as of `end`, or as of its own time without one.
 
     What is run is `export` as it is given, which may differ from its file in where it delivers. Airflow's database must

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from include.exports import formats
 from include.exports.engine import THREADS, connect, literal
@@ -12,62 +13,143 @@ from include.exports.errors import VerificationError
 from include.exports.extract import StagedFile
 from include.exports.formats import parquet
 from include.exports.formats.parquet import ParquetFiles
+from include.exports.formats.text import columns
+from include.exports.manifest import form
 from include.exports.progress import Progress
+from include.exports.tables import RECORDS
 
 if TYPE_CHECKING:
-    from include.exports.definition import DatasetExport, Files
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import duckdb
+
+    from include.exports.definition import Export, Files
+    from include.exports.sources import Column
     from include.exports.staging import Staging
+    from include.exports.tables import Table
+    from include.exports.window import Window
 
 log = logging.getLogger(__name__)
+
+ARRANGED = ParquetFiles(compression="snappy")
+"""How the rows of a table lie while its files are written."""
 
 PROBE_ROWS = 20_000
 """Rows that are written once more, on trial, to learn how many bytes a row takes in the declared format."""
 
 
-def serialize(export: DatasetExport, shard: int, staged: StagedFile, staging: Staging) -> list[StagedFile]:
-    """Stage the files of a shard, in order of their rows; none when it has no rows.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SerializedTable:
+    """The files of one table in one window, complete in staging."""
 
-    Parquet that keeps the declared limits is delivered as it was staged. Files are about equally large, so there is no
-    tiny last one. Raises `VerificationError` when the rows written are not those staged.
+    window: str
+    """Key of the window that publishes it."""
+    name: str | None
+    """None for the records themselves."""
+    title: str
+    extension: str
+    form: dict[str, Any]
+    """What a reader has to know of its format, in the words of the manifest."""
+    columns: list[tuple[str, str]]
+    """Name and type of each column; empty for the records themselves, whose columns are those of the export."""
+    files: list[StagedFile]
+    """In the order of their rows."""
+
+
+def serialize(
+    export: Export, windows: Sequence[Window], shard: int, staged: StagedFile, staging: Staging
+) -> list[SerializedTable]:
+    """Stage the files of a shard, for each window that the run publishes, oldest first.
+
+    A table without rows has no files. Parquet that keeps the declared limits is delivered as it was staged. Raises
+    `VerificationError` when the rows written are not those staged.
     """
-    if staged.rows == 0 and not (export.on_empty == "file" and shard == 0):
-        return []
-    files, stage = export.files, f"serialize-{shard:05d}"
-    if isinstance(files, ParquetFiles) and _file_count(files, staged.rows, staged.size / max(staged.rows, 1)) == 1:
-        return [staged]
-    writer, progress = formats.module(files), Progress(log, "serialized")
-    result: list[StagedFile] = []
-    origin = staging.of(staged.run)
-    threads = parquet.threads(staged.uncompressed / max(staged.rows, 1)) if files.type == "parquet" else THREADS
+    result: list[SerializedTable] = []
     with (
-        origin.open_local(staged.stage, staged.sha256) as source,
-        staging.scratch(stage) as scratch,
-        connect(threads, spill=scratch / "spill") as con,
+        staging.of(staged.run).open_local(staged.stage, staged.sha256) as records,
+        staging.scratch(f"serialize-{shard:05d}") as scratch,
+        connect(_threads(export.files, staged), spill=scratch / "spill") as con,
     ):
+        con.execute(f"create view {RECORDS} as from read_parquet({literal(str(records))})")
+        write = _Writer(con, scratch, staging, shard, empty=export.on_empty == "file" and shard == 0)
+        for window in windows:
+            for table in export.tables(con, window):
+                files = table.files or export.files
+                result.append(write.table(table, files, window, records, staged))
+    write.progress.done()
+    return result
 
-        def rows(first: int, count: int) -> str:
+
+class _Writer:
+    """Writes the tables of a shard, one after another."""
+
+    def __init__(
+        self, con: duckdb.DuckDBPyConnection, scratch: Path, staging: Staging, shard: int, *, empty: bool
+    ) -> None:
+        self.con, self.scratch, self.staging, self.shard, self.empty = con, scratch, staging, shard, empty
+        self.stage, self.progress = f"serialize-{shard:05d}", Progress(log, "serialized")
+
+    def table(self, table: Table, files: Files, window: Window, records: Path, staged: StagedFile) -> SerializedTable:
+        shape: list[Column] = []
+        if table.query:
+            shape = columns(self.con, table.query)
+            arranged = self.scratch / "arranged"
+            rows = parquet.write(ARRANGED, self.con, table.query, arranged, Progress(log, "arranged")).rows
+            written = self._files(files, arranged, rows)
+        elif _fits(files, staged):
+            written = [staged]
+        else:
+            written = self._files(files, records, staged.rows)
+        return SerializedTable(
+            window=window.key,
+            name=table.name,
+            title=table.title,
+            extension=files.extension,
+            form=form(files),
+            columns=[(column.name, str(column.type)) for column in shape],
+            files=written,
+        )
+
+    def _files(self, files: Files, source: Path, rows: int) -> list[StagedFile]:
+        """The rows of a Parquet file as files that keep the declared limits, about equally large."""
+        writer = formats.module(files)
+        result: list[StagedFile] = []
+        if rows == 0 and not self.empty:
+            return []
+
+        def some(first: int, count: int) -> str:
             return (
                 f"select * exclude file_row_number from read_parquet({literal(str(source))}, file_row_number=true)"
                 f" where file_row_number >= {first} and file_row_number < {first + count}"
             )
 
         row_bytes = 0.0
-        if files.max_bytes and staged.rows:
-            probe = min(PROBE_ROWS, staged.rows)
-            trial = writer.write(files, con, rows(0, probe), scratch / "probe", Progress(log, "probed"))
+        if files.max_bytes and rows:
+            probe = min(PROBE_ROWS, rows)
+            trial = writer.write(files, self.con, some(0, probe), self.scratch / "probe", Progress(log, "probed"))
             row_bytes = trial.size / probe
         done = 0
-        while done < staged.rows or not result:
-            left = staged.rows - done
+        while done < rows or not result:
+            left = rows - done
             count = math.ceil(left / _file_count(files, left, row_bytes))
-            written = writer.write(files, con, rows(done, count), scratch / "file", progress)
-            staging.add(stage, scratch / "file", written.sha256)
-            result.append(StagedFile.of(written, staging.run, stage))
+            written = writer.write(files, self.con, some(done, count), self.scratch / "file", self.progress)
+            self.staging.add(self.stage, self.scratch / "file", written.sha256)
+            result.append(StagedFile.of(written, self.staging.run, self.stage))
             done, row_bytes = done + count, written.size / max(written.rows, 1)
-    progress.done()
-    if (total := sum(file.rows for file in result)) != staged.rows:
-        raise VerificationError(f"shard {shard}: {staged.rows} rows are staged but {total} were written")
-    return result
+        if (total := sum(file.rows for file in result)) != rows:
+            raise VerificationError(f"shard {self.shard}: {rows} rows are staged but {total} were written")
+        return result
+
+
+def _fits(files: Files, staged: StagedFile) -> bool:
+    """Whether the staged Parquet can be delivered as it is."""
+    by_row = staged.size / max(staged.rows, 1)
+    return isinstance(files, ParquetFiles) and staged.rows > 0 and _file_count(files, staged.rows, by_row) == 1
+
+
+def _threads(files: Files, staged: StagedFile) -> int:
+    return parquet.threads(staged.uncompressed / max(staged.rows, 1)) if files.type == "parquet" else THREADS
 
 
 def _file_count(files: Files, rows: int, row_bytes: float) -> int:

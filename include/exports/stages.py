@@ -12,20 +12,20 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from include.exports.compose import Delivery, current
-from include.exports.deliver import DeliveredFile, deliver
+from include.exports.deliver import DeliveredFile, DeliveredTable, deliver
 from include.exports.destinations import connect
 from include.exports.eligibility import Eligible, delivered, validate
 from include.exports.errors import NotEligible
 from include.exports.extract import StagedFile, extract
 from include.exports.plan import Plan, plan
 from include.exports.publish import publish
-from include.exports.serialize import serialize
+from include.exports.serialize import SerializedTable, serialize
 from include.exports.sources import Column, Shard
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from include.exports.definition import DatasetExport
+    from include.exports.definition import Export
     from include.exports.staging import Staging
     from include.exports.window import Window
 
@@ -39,14 +39,20 @@ class Stages:
     Each method can be called again, also after its process was killed, and leaves the same.
     """
 
-    export: DatasetExport
+    export: Export
     window: Window
     staging: Staging
 
     @cached_property
+    def plans(self) -> tuple[Plan, ...]:
+        """What the run publishes: a plan for each window, oldest first."""
+        return tuple(plan(self.export, window) for window in self.export.windows(self.window))
+
+    @cached_property
     def plan(self) -> Plan:
-        """What the run does."""
-        return plan(self.export, self.window)
+        """What the run does: that of its last window, which asks for the records of all of them."""
+        first, last = self.plans[0], self.plans[-1]
+        return replace(last, request=self.export.request(first.request.start, last.request.end))
 
     def validate_eligibility(self, *, resend: bool = False) -> list[int]:
         """Fix what the run reads; returns the numbers of its shards.
@@ -56,7 +62,8 @@ class Stages:
         """
         log.info("%s: %s into %s", self.export.name, self.window, self.plan.folder)
         with connect(self.export.destination) as store:
-            current(self.plan, store)
+            for each in self.plans:
+                current(each, store)
         document = self._resent() if resend else self._planned()
         self.staging.write("plan.json", document)
         return list(range(len(document["shards"])))
@@ -75,34 +82,39 @@ class Stages:
     def serialize_files(self, shard: int) -> dict[str, Any]:
         """Stage the files of a shard; returns their sums."""
         staged = StagedFile(**self.staging.read(f"extract-{shard:05d}.json"))
-        files = serialize(self.export, shard, staged, self.staging)
-        self.staging.write(f"serialize-{shard:05d}.json", {"files": [asdict(file) for file in files]})
-        return {"shard": shard, **_sums(files)}
+        tables = serialize(self.export, [each.window for each in self.plans], shard, staged, self.staging)
+        self.staging.write(f"serialize-{shard:05d}.json", {"tables": [asdict(table) for table in tables]})
+        return {"shard": shard, **_sums(tables)}
 
     def deliver_files(self, shard: int) -> dict[str, Any]:
         """Put the files of a shard at the destination and verify them; returns their sums."""
-        staged = [StagedFile(**file) for file in self.staging.read(f"serialize-{shard:05d}.json")["files"]]
+        serialized = [_serialized(table) for table in self.staging.read(f"serialize-{shard:05d}.json")["tables"]]
         shards = len(self.staging.read("plan.json")["shards"])
-        files = deliver(self.plan, shard, shards, staged, self.staging)
-        self.staging.write(f"deliver-{shard:05d}.json", {"files": [asdict(file) for file in files]})
-        return {"shard": shard, **_sums(staged)}
+        delivered = [
+            table for each in self.plans for table in deliver(each, shard, shards, _of(serialized, each), self.staging)
+        ]
+        self.staging.write(f"deliver-{shard:05d}.json", {"tables": [asdict(table) for table in delivered]})
+        return {"shard": shard, **_sums(serialized)}
 
     def publish_manifest(self) -> dict[str, Any]:
-        """Make the delivered files current; returns what is current now."""
+        """Make the delivered files current, window by window; returns what is current now in the run's own, the last.
+
+        `restated` are the manifests of earlier windows that have changed.
+        """
         document = self.staging.read("plan.json")
         columns = delivered(self.export, self._eligible(document).columns)
         shards = [f"{shard:05d}" for shard in range(len(document["shards"]))]
-        delivery = Delivery(
-            run=self.staging.run,
-            columns=columns,
-            source_rows=sum(self.staging.read(f"extract-{shard}.json")["rows"] for shard in shards),
-            files=[
-                DeliveredFile(**file | {"staged": StagedFile(**file["staged"])})
-                for shard in shards
-                for file in self.staging.read(f"deliver-{shard}.json")["files"]
-            ],
-        )
-        return asdict(publish(self.plan, delivery, self.staging))
+        source_rows = sum(self.staging.read(f"extract-{shard}.json")["rows"] for shard in shards)
+        tables = [
+            _delivered(table) for shard in shards for table in self.staging.read(f"deliver-{shard}.json")["tables"]
+        ]
+        results = []
+        for each in self.plans:
+            own = [piece for piece in tables if piece.table.window == each.window.key]
+            delivery = Delivery(run=self.staging.run, columns=columns, source_rows=source_rows, tables=own)
+            results.append(publish(each, delivery, self.staging))
+        restated = [result.manifest for result in results[:-1] if result.changed]
+        return asdict(results[-1]) | {"restated": restated}
 
     def _planned(self) -> dict[str, Any]:
         eligible = validate(self.plan)
@@ -126,8 +138,8 @@ class Stages:
     @property
     def _records(self) -> str:
         """Fingerprint of everything in the definition that the staged records depend on."""
-        fields = {"source", "columns", "filter", "order_by", "mode", "files"}
-        return hashlib.sha256(self.export.model_dump_json(include=fields).encode()).hexdigest()
+        staged = self.export.model_dump_json(include=set(self.export.STAGED))
+        return hashlib.sha256(staged.encode()).hexdigest()
 
     def _eligible(self, document: dict[str, Any]) -> Eligible:
         import duckdb
@@ -141,7 +153,21 @@ def _shards(document: dict[str, Any]) -> tuple[Shard, ...]:
     return tuple(Shard(**shard | {"files": tuple(shard["files"])}) for shard in document["shards"])
 
 
-def _sums(files: Sequence[StagedFile]) -> dict[str, int]:
+def _serialized(document: dict[str, Any]) -> SerializedTable:
+    return SerializedTable(**document | {"files": [StagedFile(**file) for file in document["files"]]})
+
+
+def _delivered(document: dict[str, Any]) -> DeliveredTable:
+    files = [DeliveredFile(**file | {"staged": StagedFile(**file["staged"])}) for file in document["files"]]
+    return DeliveredTable(table=_serialized(document["table"]), files=files)
+
+
+def _of(tables: Sequence[SerializedTable], plan: Plan) -> list[SerializedTable]:
+    return [table for table in tables if table.window == plan.window.key]
+
+
+def _sums(tables: Sequence[SerializedTable]) -> dict[str, int]:
+    files = [file for table in tables for file in table.files]
     return {
         "files": len(files),
         "rows": sum(file.rows for file in files),

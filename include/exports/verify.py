@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from include.exports.destinations import Stored
-    from include.exports.manifest import Entry, ExportInfo
+    from include.exports.manifest import Entry, ExportInfo, TableInfo
+
+    Form = ExportInfo | TableInfo
 
 CHUNK = 1 << 20
 
@@ -65,12 +67,16 @@ def verify(document: bytes, open_url: Callable[[str], IO[bytes]]) -> list[Verdic
         content_length=sum(entry.meta.content_length for entry in manifest.entries),
         record_count=sum(entry.meta.record_count for entry in manifest.entries),
     )
-    if manifest.meta != sums or manifest.export.source_count != sums.record_count:
+    derived = {name: table for table in manifest.export.tables for name in table.files}
+    if manifest.meta != sums or (not derived and manifest.export.source_count != sums.record_count):
         raise VerificationError("this manifest was changed: its sums are not those of its entries; deliver it again")
-    return [_verdict(entry, manifest.export, open_url) for entry in manifest.entries]
+    return [
+        _verdict(entry, derived.get(file.name, manifest.export), open_url)
+        for entry, file in zip(manifest.entries, manifest.exportResults, strict=True)
+    ]
 
 
-def _verdict(entry: Entry, export: ExportInfo, open_url: Callable[[str], IO[bytes]]) -> Verdict:
+def _verdict(entry: Entry, form: Form, open_url: Callable[[str], IO[bytes]]) -> Verdict:
     digest = hashlib.sha256()
     with tempfile.TemporaryFile() as copy:
         try:
@@ -86,7 +92,7 @@ def _verdict(entry: Entry, export: ExportInfo, open_url: Callable[[str], IO[byte
         )
         copy.seek(0)
         try:
-            rows = _count(copy, export)
+            rows = _count(copy, form)
         except (OSError, EOFError, ValueError, csv.Error, zlib.error) as error:
             return Verdict(url=entry.url, rows=None, size=size, problems=(*problems, f"cannot be decoded: {error}"))
     return Verdict(
@@ -103,20 +109,20 @@ def _differences(*compared: tuple[str, object, object]) -> tuple[str, ...]:
     )
 
 
-def _count(file: IO[bytes], export: ExportInfo) -> int:
+def _count(file: IO[bytes], form: Form) -> int:
     """The data rows of a file, by other libraries than those that wrote it."""
-    if export.format == "parquet":
+    if form.format == "parquet":
         import pyarrow.parquet
 
         return int(pyarrow.parquet.ParquetFile(file).metadata.num_rows)
-    text = _decompressed(file, export.compression)
-    if export.format == "json":
+    text = _decompressed(file, form.compression)
+    if form.format == "json":
         return sum(chunk.count(b"\n") for chunk in iter(lambda: text.read(CHUNK), b""))
-    dialect = {"delimiter": ",", "quote": '"'} | (export.dialect or {})
+    dialect = {"delimiter": ",", "quote": '"'} | (form.dialect or {})
     csv.field_size_limit(2**31 - 1)
     with io.TextIOWrapper(text, encoding="utf-8", newline="") as lines:
         reader = csv.reader(lines, delimiter=dialect["delimiter"], quotechar=dialect["quote"], strict=True)
-        return sum(1 for _ in reader) - export.header_lines
+        return sum(1 for _ in reader) - form.header_lines
 
 
 def _decompressed(file: IO[bytes], compression: str) -> IO[bytes]:

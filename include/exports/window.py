@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from airflow.timetables.base import DataInterval
     from pendulum import DateTime
 
-    from include.exports.definition import DatasetExport
+    from include.exports.definition import Export
     from include.exports.schedules import Repeated
 
 
@@ -43,7 +43,7 @@ class Window:
         return f"[{self.start.isoformat() if self.start else 'open'}, {self.end.isoformat()})"
 
 
-def window(export: DatasetExport, start: datetime | None, end: datetime | None, run_after: datetime) -> Window:
+def window(export: Export, start: datetime | None, end: datetime | None, run_after: datetime) -> Window:
     """The window of a run with this data interval; the same for the same arguments, whenever it is asked.
 
     A full export has all records as of the interval's end, or of `run_after` when the run has no interval. An

@@ -24,7 +24,6 @@ from rich.markup import escape
 from rich.tree import Tree
 
 from include.exports import catalog
-from include.exports.definition import DatasetExport
 from include.exports.destinations import connect, open_url
 from include.exports.manifest import Manifest
 from include.exports.paths import PROJECT
@@ -38,6 +37,7 @@ from include.local.quiet import output_to
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from include.exports.definition import Export
     from include.local.stores import LocalStore
 
     Interval = tuple[datetime | None, datetime | None]
@@ -122,16 +122,16 @@ def _served(kind: str, console: Console, log: Path) -> Iterator[LocalStore | Non
         yield server
 
 
-def _at(server: LocalStore | None, export: DatasetExport) -> DatasetExport:
+def _at(server: LocalStore | None, export: Export) -> Export:
     """The export as it is declared, but for its destination."""
     if server is None:
         return export
     declared = export.destination
     destination = server.destination.model_copy(update={"name": declared.name, "prefix": declared.prefix})
-    return DatasetExport(**(dict(export) | {"destination": destination}))
+    return type(export)(**(dict(export) | {"destination": destination}))
 
 
-def _demonstrate(export: DatasetExport, console: Console, log: Path) -> bool:
+def _demonstrate(export: Export, console: Console, log: Path) -> bool:
     """Run all windows of an export and print what is there afterwards. False when a run fails, or a file differs."""
     began = time.monotonic()
     tree = Tree(f"[bold]{export.name}[/bold]: {escape(export.description)}")
@@ -151,7 +151,7 @@ def _demonstrate(export: DatasetExport, console: Console, log: Path) -> bool:
     return intact
 
 
-def _again(export: DatasetExport, console: Console, log: Path) -> bool:
+def _again(export: Export, console: Console, log: Path) -> bool:
     """Run the last window of an export once more. False when that changes something."""
     done = _run(export, _windows(export)[-1], console, log)
     changed = not done or done["changed"]
@@ -160,7 +160,7 @@ def _again(export: DatasetExport, console: Console, log: Path) -> bool:
     return not changed
 
 
-def _run(export: DatasetExport, window: Interval, console: Console, log: Path) -> dict[str, Any] | None:
+def _run(export: Export, window: Interval, console: Console, log: Path) -> dict[str, Any] | None:
     """What was published; nothing when there was nothing to publish, None when the run failed, which is printed."""
     start, end = window
     covered = f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC" if start and end else "everything"
@@ -174,7 +174,7 @@ def _run(export: DatasetExport, window: Interval, console: Console, log: Path) -
     return None
 
 
-def _windows(export: DatasetExport) -> Sequence[Interval]:
+def _windows(export: Export) -> Sequence[Interval]:
     """The intervals that the schedule has had by now; only the last one of a full export."""
     if isinstance(export.schedule, Once):
         return [(None, None)]
@@ -183,7 +183,7 @@ def _windows(export: DatasetExport) -> Sequence[Interval]:
     return passed if export.mode == "incremental" else passed[-1:]
 
 
-def _add(tree: Tree, export: DatasetExport, published: dict[str, Any], log: Path) -> bool:
+def _add(tree: Tree, export: Export, published: dict[str, Any], log: Path) -> bool:
     """Add the folder of a manifest to `tree`, with what it names, all of it read back. False when some differs."""
     url = published["manifest"]
     folder = posixpath.dirname(url)

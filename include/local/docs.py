@@ -15,7 +15,7 @@ from pydantic_core import PydanticUndefined
 
 from include.exports import folder
 from include.exports.contract import table
-from include.exports.definition import DatasetExport
+from include.exports.dataset import DatasetExport
 from include.exports.manifest import Manifest
 from include.exports.paths import PROJECT
 

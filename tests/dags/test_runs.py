@@ -129,6 +129,7 @@ def test_the_asset_event_says_what_was_published(ended, root):
         "rows": 200,
         "files": 2,
         "bytes": document["meta"]["content_length"],
+        "restated": [],
     }
     assert document["meta"]["record_count"] == 200
     assert ended["delivers"]["published"] == published

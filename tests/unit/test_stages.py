@@ -204,7 +204,7 @@ def test_an_empty_window_does_what_is_declared(rig, files):
     empty = DAY + timedelta(days=2)
     rig.declare(files=files)
     assert rig.run(empty) | {"manifest": ""} == {
-        "manifest": "", "generation": 1, "changed": True, "rows": 0, "files": 0, "bytes": 0,
+        "manifest": "", "generation": 1, "changed": True, "rows": 0, "files": 0, "bytes": 0, "restated": [],
     }  # fmt: skip
     rig.declare(on_empty="file")
     assert (rig.run(empty)["files"], rig.manifest()["meta"]["record_count"]) == (1, 0)

@@ -1,0 +1,30 @@
+"""What is made of the records of a run: one set of files, or several that differ in their columns and their format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from include.exports.definition import Files
+
+RECORDS = "records"
+"""The relation of the staged records, to which the queries of tables refer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A set of files with one schema."""
+
+    name: str | None = None
+    """What its files are called; None when they are the only ones of their folder."""
+    title: str = ""
+    """What people call it."""
+    query: str | None = None
+    """SQL over `records`, in a total order; None for the records themselves, as they lie."""
+    files: Files | None = None
+    """Its format, when that is not the export's."""
+
+
+WHOLE = Table()
+"""The records themselves."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from include.exports import catalog
-from include.exports.alert import EmailAlert
+from include.exports.alert import AppriseAlert, EmailAlert, SlackAlert, WebhookAlert
 from include.exports.columns import Columns, HashMask, RedactMask
 from include.exports.dataset import DatasetExport
 from include.exports.definition import Export, ManifestFile, Retries, Views
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from airflow.sdk import DAG
 
 __all__ = [
+    "AppriseAlert",
     "Columns",
     "Cron",
     "CsvFiles",
@@ -47,9 +48,11 @@ __all__ = [
     "RedactMask",
     "Retries",
     "S3Destination",
+    "SlackAlert",
     "SqlSource",
     "TimeColumn",
     "Views",
+    "WebhookAlert",
     "Weekly",
     "airflow_dag",
     "maintenance_dag",

@@ -1,17 +1,29 @@
-"""Tells people that a task of an export has failed for good."""
+"""Tells people what became of a run: that it began, delivered, had nothing to deliver, failed, or is late.
+
+An alert is sent after the task that it is about has ended, so a server that is slow or down delays and fails nothing.
+Each one is tried for itself; what cannot be sent is in the task's log.
+"""
 
 from __future__ import annotations
 
 import html
+import logging
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, assert_never
 
 from pydantic import AfterValidator, Field
 
-from include.exports.model import Part
+from include.exports.model import Model, Part
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
+
+log = logging.getLogger(__name__)
+
+Occasion = Literal["start", "success", "skip", "failure", "late"]
+
+TIMEOUT = 15
+"""Seconds that a server has to answer, where its hook has no default or one of minutes."""
 
 
 def _addresses(values: tuple[str, ...]) -> tuple[str, ...]:
@@ -21,8 +33,15 @@ def _addresses(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
-class EmailAlert(Part):
-    """An e-mail when a task has failed and is not tried again."""
+class _Alert(Part):
+    on: Annotated[tuple[Occasion, ...], Field(min_length=1)] = ("failure",)
+    """When it is sent. `start`: the run was found eligible. `success`: its window is current. `skip`: it held no
+    records. `failure`: a task has failed and is not tried again. `late`: the run has not ended `late_after` it was
+    queued; the runs of a backfill wait for each other and are never late."""
+
+
+class EmailAlert(_Alert):
+    """An e-mail."""
 
     type: Literal["email"] = "email"
     to: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_addresses)]
@@ -31,29 +50,120 @@ class EmailAlert(Part):
     """Airflow connection of the SMTP server; its extra names the sender as `from_email`."""
 
 
-def alert(alerts: tuple[EmailAlert, ...], owner: str, context: Mapping[str, Any]) -> None:
-    """Send every alert about the task of `context`, Airflow's context of a failed task.
+class SlackAlert(_Alert):
+    """A message to a Slack channel."""
 
-    Raises what the SMTP provider raises; Airflow logs that and goes on. Sent through the hook and not through its
-    notifier, which would take braces in an error message for a template.
-    """
-    from airflow.providers.smtp.hooks.smtp import SmtpHook
+    type: Literal["slack"] = "slack"
+    conn_id: str = Field(default="slack_default", min_length=1)
+    """Airflow connection of type `slackwebhook`: the incoming webhook of the channel."""
 
-    ti, run = context["ti"], context["dag_run"]
-    facts = {
-        "export": ti.dag_id,
-        "run": run.run_id,
-        "window": f"{run.data_interval_start} to {run.data_interval_end}",
-        "stage": ti.task_id,
-        "reason": context.get("exception"),
-        "owner": owner,
-        "log": ti.log_url,
-    }
-    rows = "".join(f"<tr><th>{name}</th><td>{html.escape(str(fact))}</td></tr>" for name, fact in facts.items())
+
+class AppriseAlert(_Alert):
+    """A message through Apprise, which knows PagerDuty, Opsgenie, Teams, Telegram and a hundred others."""
+
+    type: Literal["apprise"] = "apprise"
+    conn_id: str = Field(default="apprise_default", min_length=1)
+    """Airflow connection of type `apprise`; its extra holds the addresses as `config`."""
+    tag: str = Field(default="all", min_length=1)
+    """Which of the connection's addresses are told; `all` is every one."""
+
+
+class WebhookAlert(_Alert):
+    """A POST of the facts as a JSON object."""
+
+    type: Literal["webhook"] = "webhook"
+    conn_id: Annotated[str, Field(min_length=1)]
+    """Airflow connection of type `http`: address, login and headers."""
+    endpoint: str = ""
+    """Path below the connection's address."""
+
+
+Alert = Annotated[EmailAlert | SlackAlert | AppriseAlert | WebhookAlert, Field(discriminator="type")]
+
+
+class Alerts(Model):
+    """Alerts of every export, as the Airflow Variable `exports_alerts` holds them: `{"alerts": [...]}`."""
+
+    alerts: tuple[Alert, ...]
+
+
+class Notice(Model):
+    """What is told. Its fields are the rows of an e-mail, the lines of a message and the keys of a webhook's JSON."""
+
+    export: str
+    """The export, which is its Airflow DAG."""
+    event: Occasion
+    window: str
+    stage: str
+    """The task that it is about; of a run that is late, those that have not ended are shown by the link."""
+    reason: str
+    remedy: str
+    owner: str
+    run: str
+    """Airflow's run id."""
+    link: str
+    """The run in the Airflow UI, or the log of the task that failed."""
+
+    @property
+    def subject(self) -> str:
+        """One line."""
+        what = {"start": "began", "success": "delivered", "skip": "had nothing to deliver", "late": "is late"}
+        return f"{self.export}: {what.get(self.event) or f'{self.stage} failed'}"
+
+    @property
+    def text(self) -> str:
+        """A line a fact; those that do not apply are left out."""
+        return "\n".join(f"{name}: {fact}" for name, fact in self if fact)
+
+
+def send(alerts: Sequence[Alert], notice: Notice) -> None:
+    """Send those alerts that are for such an event. Raises nothing: what fails is logged."""
     for each in alerts:
-        with SmtpHook(smtp_conn_id=each.conn_id) as smtp:
-            smtp.send_email_smtp(
-                to=list(each.to),
-                subject=f"{ti.dag_id}: {ti.task_id} failed",
-                html_content=f"<table>{rows}</table>",
+        if notice.event not in each.on:
+            continue
+        try:
+            _send(each, notice)
+        except Exception:  # a provider raises whatever its library raises, and no delivery may fail for it
+            log.exception("the %s alert through connection %r could not be sent", each.type, each.conn_id)
+        else:
+            log.info("sent the %s alert through connection %r: %s", each.type, each.conn_id, notice.subject)
+
+
+def _send(alert: Alert, notice: Notice) -> None:
+    """Through the providers' hooks and not their notifiers, which would take braces in a message for a template."""
+    match alert:
+        case EmailAlert():
+            from airflow.providers.smtp.hooks.smtp import SmtpHook
+
+            facts = ((name, html.escape(str(fact))) for name, fact in notice if fact)
+            rows = "".join(f"<tr><th>{name}</th><td>{fact}</td></tr>" for name, fact in facts)
+            with SmtpHook(smtp_conn_id=alert.conn_id) as smtp:
+                smtp.send_email_smtp(to=list(alert.to), subject=notice.subject, html_content=f"<table>{rows}</table>")
+        case SlackAlert():
+            from airflow.providers.slack.hooks.slack_webhook import SlackWebhookHook
+
+            hook = SlackWebhookHook(slack_webhook_conn_id=alert.conn_id, timeout=TIMEOUT)
+            hook.send_text(html.escape(f"{notice.subject}\n{notice.text}", quote=False))  # Slack's rule: & < >
+        case AppriseAlert():
+            from airflow.providers.apprise.hooks.apprise import AppriseHook
+            from apprise import NotifyFormat, NotifyType
+
+            kind = {"failure": NotifyType.FAILURE, "late": NotifyType.WARNING, "success": NotifyType.SUCCESS}
+            AppriseHook(apprise_conn_id=alert.conn_id).notify(
+                body=notice.text,
+                title=notice.subject,
+                notify_type=kind.get(notice.event, NotifyType.INFO),
+                body_format=NotifyFormat.TEXT,
+                tag=alert.tag,
             )
+        case WebhookAlert():
+            from airflow.providers.http.hooks.http import HttpHook
+
+            HttpHook(http_conn_id=alert.conn_id).run(
+                alert.endpoint,
+                data=notice.model_dump_json(),
+                headers={"Content-Type": "application/json"},
+                extra_options={"timeout": TIMEOUT},
+            )
+        case _:
+            assert_never(alert)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, get_args
 
 from airflow.sdk import (
     DAG,
@@ -21,11 +21,14 @@ from airflow.sdk import (
     task,
     task_group,
 )
+from airflow.sdk.definitions.callback import AsyncCallback  # airflow.sdk exports these without types
+from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from include.exports.alert import alert
+from include.exports.alert import Alerts, Occasion
 from include.exports.definition import MAINTENANCE
 from include.exports.errors import ExportError, NotEligible, NothingToExport
+from include.exports.notice import late, tell
 from include.exports.timetable import timetable
 from include.exports.window import window
 
@@ -74,6 +77,12 @@ PARAMS = {
 def build(export: Export, doc: str | None) -> DAG:
     """The DAG of `export`, with `doc` as its documentation in the UI."""
     published = Asset(name=export.name, group="exports")
+    told = {event: functools.partial(tell, event, export.alerts, export.owner) for event in get_args(Occasion)}
+    overdue = {
+        "alerts": Alerts(alerts=export.alerts).model_dump_json(),
+        "owner": export.owner,
+        "after": str(export.late_after),
+    }
     with DAG(
         dag_id=export.name,
         schedule=timetable(export.schedule),  # start and end too, which the DAG must not have
@@ -82,17 +91,23 @@ def build(export: Export, doc: str | None) -> DAG:
         tags=[*export.tags, "export", export.mode, export.destination.type],
         params=PARAMS,
         max_active_tasks=8,
+        deadline=DeadlineAlert(
+            reference=DeadlineReference.DAGRUN_QUEUED_AT,
+            interval=export.late_after,
+            callback=AsyncCallback(late, kwargs=overdue),
+            name="late",
+        ),
         default_args={
             "owner": export.owner,
             "retries": export.retries.count,
             "retry_delay": export.retries.delay,
             "retry_exponential_backoff": 2.0,
             "max_retry_delay": export.retries.max_delay,
-            "on_failure_callback": functools.partial(alert, export.alerts, export.owner),
+            "on_failure_callback": told["failure"],
         },
     ) as dag:
 
-        @task
+        @task(on_success_callback=told["start"])
         @_airflow_errors
         def validate_eligibility() -> list[int]:
             """Decide whether the run may start and what it will read; fix both in staging."""
@@ -120,7 +135,7 @@ def build(export: Export, doc: str | None) -> DAG:
         def shard(index: int) -> Any:
             return deliver_files(serialize_files(extract_records(index)))  # type: ignore[arg-type]  # XComs until run
 
-        @task(outlets=[published])
+        @task(outlets=[published], on_success_callback=told["success"], on_skipped_callback=told["skip"])
         @_airflow_errors
         def publish_manifest(delivered: Any, *, outlet_events: Any = None) -> dict[str, Any]:  # noqa: ARG001  # the order
             """Make the delivered files current by writing the manifest, then remove what it replaced."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from include.exports.alert import EmailAlert
+from include.exports.alert import Alert
 from include.exports.columns import Columns
 from include.exports.destinations import path_problem
 from include.exports.destinations.local import LocalDestination
@@ -126,8 +126,10 @@ class Export(Definition):
     schema) and the manifest, `skip` the run and publish nothing, or `fail` it."""
     retries: Retries = Retries()
     """How failures that may pass are repeated."""
-    alerts: tuple[EmailAlert, ...] = ()
-    """Who is told when a task has failed and is not tried again."""
+    alerts: tuple[Alert, ...] = ()
+    """Who is told what became of a run, besides those whom the Airflow Variable `exports_alerts` names for all."""
+    late_after: timedelta = Field(default=timedelta(minutes=150), gt=timedelta())
+    """A run that has not ended so long after it was queued is late; Adobe's delay alert has the same default."""
 
     STAGED: ClassVar[frozenset[str]] = frozenset({"source", "mode"})
     """The fields that the staged records depend on."""

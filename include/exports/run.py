@@ -46,6 +46,7 @@ def run(export: Export, start: datetime | None, end: datetime | None, *, resend:
         problems = "".join(f"\n{file}: {problem}" for file, problem in bag.import_errors.items())
         raise NotEligible(f"Airflow finds no DAG {export.name!r} in {bag.dag_folder}; check its settings{problems}")
     dag = build(export, bag.dags[export.name].doc_md)
+    dag.deadline = None  # Airflow runs no DAG that has one without a scheduler, and who waits sees how late it is
     for task in dag.tasks:
         task.retry_delay = task.max_retry_delay = timedelta(seconds=1)  # somebody is waiting
         for event in ("on_failure_callback", "on_retry_callback"):

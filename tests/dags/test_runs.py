@@ -6,18 +6,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from email import message_from_bytes, policy
 from pathlib import Path
-from socket import socket
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from aiosmtpd.controller import Controller
 
-if TYPE_CHECKING:
-    from email.message import EmailMessage
+from tests.rigs import inbox
+from tests.rigs.inbox import Hooks, Mailbox
 
 RIG = Path(__file__).parents[1] / "rigs" / "dag_runs.py"
 DAG = '''"""An export of the tests."""
@@ -32,6 +28,8 @@ airflow_dag(
 '''
 LAKE = 'LakeSource(path="{path}", time_column=TimeColumn(name="at"), shard_bytes=1)'
 DATABASE = 'SqlSource(conn_id="gone", table="t", time_column=TimeColumn(name="at"))'
+DOWN = "EmailAlert(to=('on-call@example.org',), conn_id='down', on=('start', 'success'))"
+HOOK = "WebhookAlert(conn_id='hook', endpoint='own', on=('start', 'success', 'skip', 'failure'))"
 SUCCESS, FAILED, SKIPPED, UPSTREAM = "success", "failed", "skipped", "upstream_failed"
 
 
@@ -40,33 +38,20 @@ def root(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("runs")
 
 
-class Mailbox:
-    """Keeps what an SMTP server is sent."""
-
-    def __init__(self) -> None:
-        self.received: list[tuple[list[str], EmailMessage]] = []
-        self.port = 0
-
-    async def handle_DATA(self, server, session, envelope) -> str:  # noqa: N802, ARG002  # aiosmtpd's name
-        self.received.append((envelope.rcpt_tos, message_from_bytes(envelope.content, policy=policy.default)))
-        return "250 OK"
-
-
 @pytest.fixture(scope="module")
 def mailbox() -> Iterator[Mailbox]:
-    """A real SMTP server on a free port."""
-    box = Mailbox()
-    with socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        box.port = probe.getsockname()[1]
-    server = Controller(box, hostname="127.0.0.1", port=box.port)
-    server.start()
-    yield box
-    server.stop()
+    with inbox.mailbox() as box:
+        yield box
 
 
 @pytest.fixture(scope="module")
-def ended(root, mailbox) -> dict[str, dict]:
+def hooks() -> Iterator[Hooks]:
+    with inbox.hooks() as box:
+        yield box
+
+
+@pytest.fixture(scope="module")
+def ended(root, mailbox, hooks) -> dict[str, dict]:
     """How each of these exports ended, by its name."""
     lake, dags = root / "lake", root / "dags"
     lake.mkdir()
@@ -76,8 +61,8 @@ def ended(root, mailbox) -> dict[str, dict]:
         at = pa.array([day + timedelta(seconds=i) for i in range(100)], pa.timestamp("us", "UTC"))
         pq.write_table(pa.table({"id": list(range(100)), "at": at}), lake / f"{name}.parquet")
     for name, values in {
-        "delivers": {},
-        "has_nothing": {"more": 'filter="id < 0", on_empty="skip"'},
+        "delivers": {"more": f"alerts=({DOWN}, {HOOK}, SlackAlert(on=('success',)), AppriseAlert(on=('success',)))"},
+        "has_nothing": {"more": f'filter="id < 0", on_empty="skip", alerts=({HOOK},)'},
         "is_refused": {
             "source": LAKE.format(path=root / "nothing<b>{{ 7 * 7 }}"),
             "more": 'alerts=(EmailAlert(to=("on-call@example.org",), conn_id="mail"),)',
@@ -86,13 +71,17 @@ def ended(root, mailbox) -> dict[str, dict]:
     }.items():
         text = DAG.format(**({"name": name, "root": root, "source": LAKE.format(path=lake), "more": ""} | values))
         (dags / f"{name}.py").write_text(text)
+    slack = {"schema": "http", "host": f"127.0.0.1:{hooks.port}/services", "password": "T/B/X"}
+    apprise = {"path": f"json://127.0.0.1:{hooks.port}/apprise", "tag": "ops"}
     connections = {
         "AIRFLOW_CONN_GONE": "postgres://u:p@127.0.0.1:1/db",
-        "AIRFLOW_CONN_MAIL": json.dumps({
-            "conn_type": "smtp", "host": "127.0.0.1", "port": mailbox.port,
-            "extra": {"disable_ssl": True, "disable_tls": True, "from_email": "exports@example.org"},
-        }),
-    }  # fmt: skip
+        "AIRFLOW_CONN_MAIL": mailbox.connection,
+        "AIRFLOW_CONN_DOWN": json.dumps({"conn_type": "smtp", "host": "127.0.0.1", "port": 1}),
+        "AIRFLOW_CONN_HOOK": json.dumps({"conn_type": "http", "host": f"http://127.0.0.1:{hooks.port}/alerts"}),
+        "AIRFLOW_CONN_SLACK_DEFAULT": json.dumps({"conn_type": "slackwebhook"} | slack),
+        "AIRFLOW_CONN_APPRISE_DEFAULT": json.dumps({"conn_type": "apprise", "extra": {"config": apprise}}),
+        "AIRFLOW_VAR_EXPORTS_ALERTS": '{"alerts": [{"type": "webhook", "conn_id": "hook", "endpoint": "all"}]}',
+    }
     finished = subprocess.run(
         [sys.executable, str(RIG), str(root / "home"), str(dags), "2024-05-01T00:00:00Z", "2024-05-02T00:00:00Z"],
         capture_output=True,
@@ -168,6 +157,57 @@ def test_who_is_to_be_told_of_a_failure_gets_an_email_that_says_what_why_and_whe
         "/dags/is_refused/runs/",
     ):
         assert part in text
+
+
+def test_who_is_to_be_told_is_told_that_a_run_began_and_delivered_and_where(ended, hooks):
+    manifest = ended["delivers"]["published"]["manifest"]
+    size = ended["delivers"]["published"]["bytes"]
+    posted = [body for body in hooks.at("/alerts/own") if body["export"] == "delivers"]
+    link = posted[0]["link"]
+    assert [body["event"] for body in posted] == ["start", "success"]
+    assert link.startswith("http")
+    assert "/dags/delivers/runs/" in link
+    window = "2024-05-01T00:00:00Z to 2024-05-02T00:00:00Z"
+    facts = {"export": "delivers", "window": window, "owner": "tests", "run": posted[0]["run"], "remedy": ""}
+    assert posted == [
+        facts | {"event": "start", "stage": "validate_eligibility", "reason": "", "link": link},
+        facts
+        | {
+            "event": "success",
+            "stage": "publish_manifest",
+            "reason": f"200 rows in 2 files, {size:,} bytes, generation 1: {manifest}",
+            "link": link.replace("validate_eligibility", "publish_manifest"),
+        },
+    ]
+
+
+def test_slack_and_apprise_are_told_in_words(ended, hooks):
+    manifest = ended["delivers"]["published"]["manifest"]
+    (slack,) = hooks.at("/services/T/B/X")
+    (apprise,) = hooks.at("/apprise")
+    assert slack["text"].startswith("delivers: delivered\nexport: delivers\nevent: success\n")
+    assert manifest in slack["text"]
+    assert (apprise["title"], apprise["type"]) == ("delivers: delivered", "success")
+    assert manifest in apprise["message"]
+
+
+def test_a_server_that_is_down_fails_no_run_and_keeps_no_alert_from_the_others(ended, root):
+    assert ended["delivers"]["state"] == SUCCESS
+    assert (root / "log").read_text().count("the email alert through connection 'down' could not be sent") == 2
+
+
+def test_an_empty_window_is_told_as_such(ended, hooks):
+    assert ended["has_nothing"]["state"] == SUCCESS
+    posted = [body for body in hooks.at("/alerts/own") if body["export"] == "has_nothing"]
+    assert [body["event"] for body in posted] == ["start", "skip"]
+
+
+def test_the_alerts_of_all_exports_come_besides_their_own(ended, hooks):
+    assert ended["is_refused"]["state"] == FAILED
+    posted = {body["export"]: body for body in hooks.at("/alerts/all")}
+    assert posted.keys() == {"is_refused", "is_interrupted"}, "those that failed"
+    assert posted["is_refused"]["reason"].endswith("does not exist")
+    assert posted["is_refused"]["remedy"] == "check source.path"
 
 
 def test_an_interruption_is_tried_again_as_often_as_declared(ended):

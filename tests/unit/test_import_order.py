@@ -15,6 +15,7 @@ ORDER = [
     ["sources", "formats", "destinations", "tables"],
     ["contract", "compress"],
     ["columns", "alert"],
+    ["notice"],
     ["sources.exact", "sources.query", "destinations.connection"],
     ["sources.*", "formats.*", "destinations.*"],
     ["definition"],

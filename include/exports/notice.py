@@ -1,0 +1,79 @@
+"""Says what Airflow says about a run, as the notice of an alert: the callbacks of an export's DAG and of its tasks."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from include.exports.alert import Alert, Alerts, Notice, Occasion, send
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+ALERTS_VARIABLE = "exports_alerts"
+"""Airflow Variable with alerts of every export, besides its own: a JSON object `{"alerts": [{"type": ..., ...}]}`."""
+
+
+def tell(event: Occasion, alerts: Sequence[Alert], owner: str, context: Mapping[str, Any]) -> None:
+    """Send the alerts about the end of the task of `context`, Airflow's context of a task."""
+    ti, run = context["ti"], context["dag_run"]
+    reason, remedy = "", ""
+    if event == "failure":
+        reason, _, remedy = str(context.get("exception")).rpartition("; ")  # the order of words in our errors
+        reason, remedy = (reason, remedy) if reason else (remedy, "read the task's log")
+    if event == "success":
+        done = ti.xcom_pull(task_ids=ti.task_id)
+        reason = "{rows:,} rows in {files} files, {bytes:,} bytes, generation {generation}: {manifest}".format(**done)
+    notice = Notice(
+        export=ti.dag_id,
+        event=event,
+        window=_window(run.data_interval_start, run.data_interval_end, run.conf),
+        stage=ti.task_id,
+        reason=reason,
+        remedy=remedy,
+        owner=owner,
+        run=run.run_id,
+        link=ti.log_url,
+    )
+    send([*alerts, *_of_all()], notice)
+
+
+async def late(alerts: str, owner: str, after: str, context: Mapping[str, Any]) -> None:
+    """Send the alerts about a run that has passed its deadline, from the triggerer.
+
+    `alerts` is the JSON of `Alerts`; `context` holds the run and the deadline as Airflow's API shows them. A run of a
+    backfill waits for its turn among the others and is never late.
+    """
+    from airflow.configuration import conf
+
+    run, deadline = context["dag_run"], context["deadline"]
+    if run["run_type"] == "backfill":
+        return
+    dag_id, run_id = run["dag_id"], run["dag_run_id"]
+    notice = Notice(
+        export=dag_id,
+        event="late",
+        window=_window(run["data_interval_start"], run["data_interval_end"], run["conf"]),
+        stage="",
+        reason=f"has not ended by {deadline['deadline_time']}, {after} after it was queued",
+        remedy="see in the UI which task it waits for; it goes on unless you stop it",
+        owner=owner,
+        run=run_id,
+        link=f"{conf.get('api', 'base_url', fallback='http://localhost:8080').rstrip('/')}/dags/{dag_id}/runs/{run_id}",
+    )
+    # The hooks wait for their servers, and the triggerer must not.
+    await asyncio.to_thread(lambda: send([*Alerts.model_validate_json(alerts).alerts, *_of_all()], notice))
+
+
+def _window(start: object, end: object, conf: Mapping[str, Any] | None) -> str:
+    """The window that was asked for when the run was triggered, else that of the run."""
+    asked = conf or {}
+    return f"{asked.get('window_start') or start} to {asked.get('window_end') or end}"
+
+
+def _of_all() -> tuple[Alert, ...]:
+    """The alerts of every export."""
+    from airflow.sdk import Variable
+
+    document = Variable.get(ALERTS_VARIABLE, default=None)
+    return Alerts.model_validate_json(document).alerts if document else ()

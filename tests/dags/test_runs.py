@@ -152,7 +152,8 @@ def test_who_is_to_be_told_of_a_failure_gets_an_email_that_says_what_why_and_whe
     text = message.get_body(("html",)).get_content()
     for part in (
         "<tr><th>export</th><td>is_refused</td></tr>",
-        f"{root}/nothing&lt;b&gt;{{{{ 7 * 7 }}}} does not exist; check source.path",
+        f"{root}/nothing&lt;b&gt;{{{{ 7 * 7 }}}} does not exist</td></tr>",
+        "<tr><th>remedy</th><td>check source.path",
         "<tr><th>owner</th><td>tests</td></tr>",
         "/dags/is_refused/runs/",
     ):
@@ -167,7 +168,7 @@ def test_who_is_to_be_told_is_told_that_a_run_began_and_delivered_and_where(ende
     assert [body["event"] for body in posted] == ["start", "success"]
     assert link.startswith("http")
     assert "/dags/delivers/runs/" in link
-    window = "2024-05-01T00:00:00Z to 2024-05-02T00:00:00Z"
+    window = "2024-05-01T00:00:00+00:00 to 2024-05-02T00:00:00+00:00"
     facts = {"export": "delivers", "window": window, "owner": "tests", "run": posted[0]["run"], "remedy": ""}
     assert posted == [
         facts | {"event": "start", "stage": "validate_eligibility", "reason": "", "link": link},
@@ -207,7 +208,7 @@ def test_the_alerts_of_all_exports_come_besides_their_own(ended, hooks):
     posted = {body["export"]: body for body in hooks.at("/alerts/all")}
     assert posted.keys() == {"is_refused", "is_interrupted"}, "those that failed"
     assert posted["is_refused"]["reason"].endswith("does not exist")
-    assert posted["is_refused"]["remedy"] == "check source.path"
+    assert posted["is_refused"]["remedy"] == "check source.path, and that it is mounted on the worker"
 
 
 def test_an_interruption_is_tried_again_as_often_as_declared(ended):

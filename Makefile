@@ -52,8 +52,9 @@ new: .venv/synced ## Write a definition from a few answers
 test: .venv/synced $(AZURITE) ## Run all tests
 	@$(PY) -m pytest
 
-contract: .venv/synced $(AZURITE) ## Hold every destination to its contract: [DEST=s3]
-	@$(PY) -m pytest tests/contract $(if $(DEST),-k '[$(DEST)')
+contract: .venv/synced $(AZURITE) ## Hold every destination to its contract, and note what they do: [DEST=s3]
+	@$(PY) -m pytest tests/contract --outcomes docs/contract.json $(if $(DEST),-k '[$(DEST)')
+	@$(PY) -m include.local.docs
 
 lint: .venv/synced ## Check style, types, the generated reference and the locks
 	@$(PY) -m ruff check

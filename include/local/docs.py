@@ -18,6 +18,7 @@ from include.exports.contract import table
 from include.exports.dataset import DatasetExport
 from include.exports.manifest import Manifest
 from include.exports.paths import PROJECT
+from include.local import destinations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +32,7 @@ def pages() -> dict[str, str]:
     """The text of every generated page, by its path in the project."""
     return {
         "docs/DEFINITION.md": GENERATED + _models("Every field of a definition", DatasetExport) + _macros(),
+        "docs/DESTINATIONS.md": GENERATED + destinations.markdown(),
         "docs/MANIFEST.md": GENERATED + _models("Every field of the manifest", Manifest),
         "docs/TYPES.md": GENERATED + table.markdown(),
     }

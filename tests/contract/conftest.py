@@ -1,10 +1,57 @@
 """Every destination of the registry takes the contract's tests because it is registered."""
 
+import json
+from collections import defaultdict
+from pathlib import Path
+
 import pytest
 
 from include.exports import destinations
 from include.exports.destinations import DESTINATIONS, connect
 from tests.rigs.destinations import RIGS
+
+OUTCOMES = pytest.StashKey[dict[tuple[str, str], set[str]]]()
+
+
+def pytest_addoption(parser):
+    parser.addoption("--outcomes", type=Path, help="write what passed and which gaps were seen to this file")
+
+
+def pytest_configure(config):
+    config.stash[OUTCOMES] = defaultdict(set)
+
+
+def pytest_itemcollected(item):
+    if contract := _of_contract(item):
+        item.config.stash[OUTCOMES][contract]  # is there, also when it is not selected
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if call.when == "call" and (contract := _of_contract(item)):
+        item.config.stash[OUTCOMES][contract].add("gap" if hasattr(report, "wasxfail") else report.outcome)
+    return report
+
+
+def pytest_sessionfinish(session, exitstatus):
+    """Note what this run has seen. What it has not run, or skipped as it does some tests for root, stays as noted."""
+    path = session.config.getoption("outcomes")
+    if path is None or exitstatus != pytest.ExitCode.OK:
+        return
+    before = json.loads(path.read_text()) if path.exists() else {}
+    noted = {kind: {} for kind in DESTINATIONS}
+    for (kind, test), outcomes in session.config.stash[OUTCOMES].items():
+        seen = {"gap", "passed"} & outcomes
+        if outcome := min(seen) if seen else before.get(kind, {}).get(test):
+            noted[kind][test] = outcome
+    path.write_text(json.dumps(noted, indent=2, sort_keys=True) + "\n")
+
+
+def _of_contract(item):
+    """Destination and test, when it is one that every destination takes."""
+    kind = item.callspec.params.get("rig") if hasattr(item, "callspec") else None
+    return (kind, item.originalname) if kind and item.path.name == "test_destinations.py" else None
 
 
 @pytest.fixture(params=DESTINATIONS)

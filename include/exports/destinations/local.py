@@ -46,6 +46,7 @@ CAPABILITIES = Capabilities(
         "test_a_server_that_fails_for_a_moment_is_asked_again": _NO_SERVER,
         "test_a_server_that_keeps_failing_is_given_up_with_one_error": _NO_SERVER,
         "test_a_share_link_lets_anybody_read_until_it_expires": "a folder signs no addresses",
+        "test_who_may_not_delete_can_deliver": "who may create a file in a folder may remove it too",
         "test_a_slow_network_still_delivers": _NO_NETWORK,
     },
 )

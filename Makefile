@@ -10,6 +10,7 @@ PY := .venv/bin/python
 UV := .venv/bin/uv
 LOCKS := requirements.lock benchmarks/requirements.lock
 AZURITE := .venv/azurite/synced
+OPENPGP := .venv/openpgp/synced
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
 # Where uv finds no Python that fits, it would download one.
@@ -49,7 +50,7 @@ verify: .venv/synced ## Read delivered files back and compare them with MANIFEST
 new: .venv/synced ## Write a definition from a few answers
 	@$(PY) -m include.exports new
 
-test: .venv/synced $(AZURITE) ## Run all tests
+test: .venv/synced $(AZURITE) $(OPENPGP) ## Run all tests
 	@$(PY) -m pytest
 
 contract: .venv/synced $(AZURITE) ## Hold every destination to its contract, and note what they do: [DEST=s3]
@@ -95,12 +96,14 @@ $(UV):
 	@$(UV) pip sync --quiet --require-hashes --python .venv/bin/python requirements.lock
 	@touch $@
 
-# Azurite is the one server that comes from npm. What is installed says so with a copy of its lock: a folder that two
-# checkouts share is left alone, and one that was interrupted is made again. The lock is made, without the addresses of
-# a registry, by: .venv/bin/npm install --prefix include/local/azurite --package-lock-only --omit-lockfile-registry-resolved
-$(AZURITE): include/local/azurite/package-lock.json | .venv/synced
+# What comes from npm: Azurite, and what decrypts in the tests. What is installed says so with a copy of its lock: a
+# folder that two checkouts share is left alone, and one that was interrupted is made again. A lock is made, without the
+# addresses of a registry, by: .venv/bin/npm install --prefix <folder> --package-lock-only --omit-lockfile-registry-resolved
+$(AZURITE): include/local/azurite/package-lock.json
+$(OPENPGP): tests/rigs/openpgp/package-lock.json
+$(AZURITE) $(OPENPGP): | .venv/synced
 	@cmp -s $< $@ || { \
-		echo "Installing $< into $(@D)" && mkdir -p $(@D) && cp include/local/azurite/*.json $(@D) \
+		echo "Installing $< into $(@D)" && mkdir -p $(@D) && cp $(<D)/*.json $(@D) \
 		&& cd $(@D) && ../bin/npm ci --ignore-scripts --no-audit --no-fund --loglevel error && cp package-lock.json synced; }
 	@touch $@
 

@@ -17,6 +17,7 @@ from include.exports.destinations.s3 import S3Destination
 from include.exports.formats.csv import CsvFiles
 from include.exports.formats.json import JsonFiles
 from include.exports.formats.parquet import ParquetFiles
+from include.exports.pgp import PgpEncryption
 from include.exports.schedules import Cron, Daily, Every, Monthly, Once, Weekly
 from include.exports.sources.hive import HivePartition
 from include.exports.sources.lake import LakeSource
@@ -45,6 +46,7 @@ __all__ = [
     "Monthly",
     "Once",
     "ParquetFiles",
+    "PgpEncryption",
     "RedactMask",
     "Retries",
     "S3Destination",

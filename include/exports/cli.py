@@ -190,6 +190,7 @@ def verify(
         state = "[red]differs[/red]" if verdict.problems else "ok"
         facts = [f"{verdict.rows:,} rows"] if verdict.rows is not None else []
         facts += [f"{verdict.size:,} bytes"] if verdict.size is not None else []
+        facts += ["encrypted, so its rows are not counted"] if verdict.encrypted else []
         out.print(f"{state}  {escape(verdict.url)}  {', '.join(facts)}".rstrip())
         for problem in verdict.problems:
             out.print(f"    [red]{escape(problem)}[/red]")

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from include.exports.deliver import DeliveredFile, DeliveredTable
     from include.exports.destinations import Document, Store
+    from include.exports.manifest import Encryption
     from include.exports.plan import Plan
     from include.exports.sources import Column
 
@@ -45,6 +46,8 @@ class Delivery:
     """Airflow's run id."""
     columns: Sequence[Column]
     """The columns as they are delivered."""
+    encryption: Encryption | None
+    """The keys of the files; None when they are not encrypted."""
     source_rows: int
     """Records that the source gave."""
     tables: Sequence[DeliveredTable]
@@ -146,6 +149,7 @@ def compose(plan: Plan, delivery: Delivery, url: Callable[[str], str], before: C
             supersedes=hashlib.sha256(before.document.content).hexdigest() if before else None,
             source_count=delivery.source_rows,
             **form(export.files),
+            encryption=delivery.encryption,
             schema_fingerprint=hashlib.sha256(json.dumps(schema).encode()).hexdigest(),
             definition_fingerprint=export.fingerprint,
             run_id=delivery.run,

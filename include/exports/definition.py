@@ -20,6 +20,7 @@ from include.exports.formats.json import JsonFiles
 from include.exports.formats.parquet import ParquetFiles
 from include.exports.model import Definition, Part, Problems
 from include.exports.paths import Name, Segment, relative_path
+from include.exports.pgp import PgpEncryption
 from include.exports.schedules import Once, Schedule, Unit
 from include.exports.sources import Request
 from include.exports.tables import WHOLE, Table
@@ -115,6 +116,8 @@ class Export(Definition):
     """When it runs."""
     files: Files
     """Format, compression and size of the files."""
+    encryption: PgpEncryption | None = None
+    """Encrypts the files for the holders of declared keys; not encrypted when absent."""
     destination: Destination
     """Where the files go."""
     folder: FolderTemplate = "%DATASET_NAME%/%EXPORT_TIME%"
@@ -143,6 +146,11 @@ class Export(Definition):
     def fingerprint(self) -> str:
         """SHA-256 of the whole definition."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    @property
+    def suffix(self) -> str:
+        """What encryption adds to the names of the data files."""
+        return f".{self.encryption.extension}" if self.encryption else ""
 
     def macro_values(self) -> dict[str, str]:
         """What the folder macros that do not depend on the run become."""

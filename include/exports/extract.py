@@ -46,6 +46,9 @@ class StagedFile:
     size: int
     rows: int
     uncompressed: int
+    says: str | None = None
+    """Of an encrypted file, what it says and to whom, as a fingerprint: its bytes are others each time it is made. It
+    stays in staging, where the records lie open anyway."""
 
     @classmethod
     def of(cls, written: Written, run: str, stage: str) -> Self:

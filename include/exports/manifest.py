@@ -7,6 +7,7 @@ Three kinds of readers understand it: Amazon Redshift's COPY and tools built on 
 
 from __future__ import annotations
 
+import posixpath
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
@@ -119,6 +120,15 @@ class TableInfo(Model):
     """Data rows of these files."""
 
 
+class Encryption(Model):
+    """The OpenPGP keys of the files, by the fingerprints of their primary keys."""
+
+    recipients: list[str]
+    """Those whose holders can decrypt the files, each alone; sorted."""
+    signed_by: str | None
+    """The one whose signature is inside every file; None when there is none."""
+
+
 class ExportInfo(Model):
     """Everything that is neither Redshift's nor Adobe's."""
 
@@ -140,6 +150,8 @@ class ExportInfo(Model):
     """Lines at the top of each file that are no records."""
     dialect: dict[str, str] | None
     """How the fields of CSV files are written: delimiter, quote, line terminator, null marker. None for others."""
+    encryption: Encryption | None = None
+    """How the files are encrypted, after they were compressed; None when they are not."""
     schema_fingerprint: str
     """SHA-256 of the column names and types."""
     definition_fingerprint: str
@@ -172,6 +184,10 @@ class Manifest(Model):
     def document(self) -> bytes:
         """The manifest as JSON text; the same manifest is always the same bytes."""
         return (self.model_dump_json(by_alias=True, indent=2) + "\n").encode()
+
+    def paths(self) -> list[str]:
+        """Where each entry lies below the destination's root, in their order."""
+        return [posixpath.join(result.sinkPath.lstrip("/"), result.name) for result in self.exportResults]
 
     def content(self) -> dict[str, Any]:
         """What readers of the files depend on. Two generations of a window differ in this, or are one."""

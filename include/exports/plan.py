@@ -38,7 +38,8 @@ class Plan:
         `name` and ends with the `extension` of its format.
         """
         place = f"{number:05d}" if shards == 1 else f"{shard:05d}-{number:05d}"
-        return f"{self.folder}/{name}-{place}-{sha256[:32]}{extension or self.export.files.extension}"
+        format_ = extension or self.export.files.extension
+        return f"{self.folder}/{name}-{place}-{sha256[:32]}{format_}{self.export.suffix}"
 
     @property
     def target(self) -> Target:

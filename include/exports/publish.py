@@ -60,6 +60,7 @@ def publish(plan: Plan, delivery: Delivery, staging: Staging) -> Published:
         about = metadata(plan, manifest.export.generation)
         _put_missing(delivery, store, staging, about)
         _write_views(plan, manifest, before, store, staging)
+        _note_says(plan, delivery, before, staging)
         if changed:
             store.write(plan.manifest, manifest.document(), before.document.version if before else None, about)
             log.info("published %s: generation %d", store.url(plan.manifest), manifest.export.generation)
@@ -86,6 +87,15 @@ def _reconcile(plan: Plan, delivery: Delivery) -> None:
         raise NothingToExport(f"{name}: no records in {plan.window}")
     if rows == 0 and plan.export.on_empty == "fail":
         raise VerificationError(f"{name}: no records in {plan.window}, and on_empty is 'fail'; nothing was published")
+
+
+def _note_says(plan: Plan, delivery: Delivery, before: Current | None, staging: Staging) -> None:
+    """Note what the encrypted files say, those of `before` included: the manifest is not replaced yet."""
+    if plan.export.encryption is None:
+        return
+    noted, named = staging.noted_says(plan.target), before.manifest.paths() if before else []
+    kept = {path: noted[path] for path in named if path in noted}
+    staging.note_says(plan.target, kept | {file.path: file.staged.says or "" for file in delivery.files})
 
 
 def _put_missing(delivery: Delivery, store: Store, staging: Staging, about: Mapping[str, str]) -> None:
@@ -147,5 +157,4 @@ def _named_by(path: str, store: Store) -> set[str]:
 
 def _paths(path: str, manifest: Manifest) -> set[str]:
     """Every file that the manifest at `path` names."""
-    files = {posixpath.join(result.sinkPath.lstrip("/"), result.name) for result in manifest.exportResults}
-    return files | {posixpath.join(posixpath.dirname(path), view) for view in manifest.export.views}
+    return {*manifest.paths()} | {posixpath.join(posixpath.dirname(path), view) for view in manifest.export.views}

@@ -11,12 +11,15 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from include.exports import pgp
 from include.exports.compose import Delivery, current
 from include.exports.deliver import DeliveredFile, DeliveredTable, deliver
 from include.exports.destinations import connect
 from include.exports.eligibility import Eligible, delivered, validate
+from include.exports.encrypt import encrypt
 from include.exports.errors import NotEligible
 from include.exports.extract import StagedFile, extract
+from include.exports.manifest import Encryption
 from include.exports.plan import Plan, plan
 from include.exports.publish import publish
 from include.exports.serialize import SerializedTable, serialize
@@ -64,7 +67,9 @@ class Stages:
         with connect(self.export.destination) as store:
             for each in self.plans:
                 current(each, store)
-        document = self._resent() if resend else self._planned()
+        encryption = self.export.encryption
+        keys = pgp.check(encryption).model_dump() if encryption else None
+        document = (self._resent() if resend else self._planned()) | {"encryption": keys}
         self.staging.write("plan.json", document)
         return list(range(len(document["shards"])))
 
@@ -80,9 +85,12 @@ class Stages:
         return {"shard": shard, "rows": staged["rows"], "bytes": staged["size"]}
 
     def serialize_files(self, shard: int) -> dict[str, Any]:
-        """Stage the files of a shard; returns their sums."""
+        """Stage the files of a shard, encrypted if that is declared; returns their sums."""
         staged = StagedFile(**self.staging.read(f"extract-{shard:05d}.json"))
         tables = serialize(self.export, [each.window for each in self.plans], shard, staged, self.staging)
+        if self.export.encryption:
+            keys = _keys(self.staging.read("plan.json"))
+            tables = encrypt(self.export.encryption, keys, shard, tables, self.staging)
         self.staging.write(f"serialize-{shard:05d}.json", {"tables": [asdict(table) for table in tables]})
         return {"shard": shard, **_sums(tables)}
 
@@ -111,7 +119,13 @@ class Stages:
         results = []
         for each in self.plans:
             own = [piece for piece in tables if piece.table.window == each.window.key]
-            delivery = Delivery(run=self.staging.run, columns=columns, source_rows=source_rows, tables=own)
+            delivery = Delivery(
+                run=self.staging.run,
+                columns=columns,
+                encryption=_keys(document),
+                source_rows=source_rows,
+                tables=own,
+            )
             results.append(publish(each, delivery, self.staging))
         restated = [result.manifest for result in results[:-1] if result.changed]
         return asdict(results[-1]) | {"restated": restated}
@@ -151,6 +165,10 @@ class Stages:
 
 def _shards(document: dict[str, Any]) -> tuple[Shard, ...]:
     return tuple(Shard(**shard | {"files": tuple(shard["files"])}) for shard in document["shards"])
+
+
+def _keys(document: dict[str, Any]) -> Encryption | None:
+    return Encryption(**found) if (found := document["encryption"]) else None
 
 
 def _serialized(document: dict[str, Any]) -> SerializedTable:

@@ -2,6 +2,7 @@
 
 It lies under one root, an `ObjectStoragePath` that every worker reaches, and looks like this:
 
+    <export>/says-<target>.json                       what the encrypted files of a window say
     <export>/<window>/last_published.json             which run of the window was published last
     <export>/<window>/<run>/plan.json                 what validate_eligibility decided
     <export>/<window>/<run>/extract-00000.json        what a stage left for the next one, a document a shard
@@ -29,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 from include.exports.errors import NotEligible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from airflow.sdk import ObjectStoragePath
 
@@ -177,6 +178,14 @@ class Staging:
                 target = Target(destination=document["destination"], manifest=document["manifest"])
                 found.setdefault(target, set()).update(document["paths"])
         return found
+
+    def note_says(self, target: Target, says: Mapping[str, str]) -> None:
+        """Remember, by path, what the encrypted files at a destination say (`StagedFile.says`), and forget the rest."""
+        self._put(self._window.parent / f"says-{target.key}.json", json.dumps(says, indent=1).encode())
+
+    def noted_says(self, target: Target) -> dict[str, str]:
+        """What was noted last, by any run of this export."""
+        return _load(self._window.parent / f"says-{target.key}.json") or {}
 
     @contextmanager
     def exclusive(self, target: Target) -> Iterator[None]:

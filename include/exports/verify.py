@@ -43,14 +43,18 @@ class Verdict:
 
     url: str
     rows: int | None
-    """Records found; None when the file could not be read."""
+    """Records found; None when the file could not be read, or is encrypted."""
     size: int | None
     problems: tuple[str, ...]
     """Every difference from the manifest; none when the file is as it was delivered."""
+    encrypted: bool = False
+    """Whether it takes a recipient's key to count the records."""
 
 
 def verify(document: bytes, open_url: Callable[[str], IO[bytes]]) -> list[Verdict]:
     """Read every file of a manifest back and compare size, hash and row count with what it says.
+
+    The rows of encrypted files are not counted: that takes a recipient's key.
 
     `open_url` opens a file of the manifest by its address. Raises `VerificationError` when the document is not a
     manifest of this project, or its sums are not those of its entries.
@@ -70,13 +74,14 @@ def verify(document: bytes, open_url: Callable[[str], IO[bytes]]) -> list[Verdic
     derived = {name: table for table in manifest.export.tables for name in table.files}
     if manifest.meta != sums or (not derived and manifest.export.source_count != sums.record_count):
         raise VerificationError("this manifest was changed: its sums are not those of its entries; deliver it again")
+    encrypted = manifest.export.encryption is not None
     return [
-        _verdict(entry, derived.get(file.name, manifest.export), open_url)
+        _verdict(entry, None if encrypted else derived.get(file.name, manifest.export), open_url)
         for entry, file in zip(manifest.entries, manifest.exportResults, strict=True)
     ]
 
 
-def _verdict(entry: Entry, form: Form, open_url: Callable[[str], IO[bytes]]) -> Verdict:
+def _verdict(entry: Entry, form: Form | None, open_url: Callable[[str], IO[bytes]]) -> Verdict:
     digest = hashlib.sha256()
     with tempfile.TemporaryFile() as copy:
         try:
@@ -91,6 +96,8 @@ def _verdict(entry: Entry, form: Form, open_url: Callable[[str], IO[bytes]]) -> 
             ("size", entry.meta.content_length, size), ("sha256", entry.meta.sha256, digest.hexdigest())
         )
         copy.seek(0)
+        if form is None:
+            return Verdict(url=entry.url, rows=None, size=size, problems=problems, encrypted=True)
         try:
             rows = _count(copy, form)
         except (OSError, EOFError, ValueError, csv.Error, zlib.error) as error:

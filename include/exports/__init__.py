@@ -12,6 +12,8 @@ from include.exports.alert import AppriseAlert, EmailAlert, SlackAlert, WebhookA
 from include.exports.columns import Columns, HashMask, RedactMask
 from include.exports.dataset import DatasetExport
 from include.exports.definition import Export, ManifestFile, Retries, Views
+from include.exports.definition import DatasetExport, ManifestFile, Retries, Views
+from include.exports.destinations.blob import BlobDestination
 from include.exports.destinations.local import LocalDestination
 from include.exports.destinations.s3 import S3Destination
 from include.exports.formats.csv import CsvFiles
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AppriseAlert",
+    "BlobDestination",
     "Columns",
     "Cron",
     "CsvFiles",

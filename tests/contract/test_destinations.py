@@ -110,7 +110,7 @@ def test_every_path_that_a_definition_may_make_is_taken_as_it_is(rig, store, sou
     version = store.write(f"{path}.m", b"{}", None)
     assert rig.visible() == {path: b"rows", f"{path}.m": b"{}"}
     assert store.read(f"{path}.m") == Document(content=b"{}", version=version)
-    assert re.match(rf"(file|https|gs|s3|sftp|abfss)://.+/{re.escape(path)}$", store.url(path))
+    assert re.match(rf"(file|https?|gs|s3|sftp|abfss)://.+/{re.escape(path)}$", store.url(path))
     with open_url(store, store.url(path)) as stream:
         assert stream.read() == b"rows"
     store.delete(path)
@@ -234,7 +234,9 @@ def test_many_writers_of_one_part_leave_it_complete(rig, store, source):
 
 def test_a_place_that_does_not_exist_is_refused_and_not_made(rig, source):
     with (
-        pytest.raises(DeliveryRefused, match=r"check that the folder exists, is mounted|create the bucket, or correct"),
+        pytest.raises(
+            DeliveryRefused, match=r"check that the folder exists, is mounted|create the (bucket|container), or correct"
+        ),
         connect(rig.missing()) as store,
     ):
         store.put(source(b"rows"), "part", sha(b"rows"))
@@ -254,7 +256,9 @@ def test_a_login_that_is_refused_is_not_repeated(rig, source):
 def test_what_may_not_be_written_is_refused_and_what_is_there_can_be_read(rig, source):
     rig.place("m.json", b"{}")
     with connect(rig.read_only()) as store:
-        with pytest.raises(DeliveryRefused, match=r"Permission denied|AccessDenied.*grant this action to"):
+        with pytest.raises(
+            DeliveryRefused, match=r"Permission denied|(AccessDenied|Authorization).*grant this action to"
+        ):
             store.put(source(b"rows"), "part", sha(b"rows"))
         document = store.read("m.json")
         assert document is not None
@@ -367,9 +371,10 @@ def test_a_server_that_cannot_be_reached_is_given_up(rig, source, how):
     assert rig.visible() == {}
 
 
-def test_a_share_link_lets_anybody_read_until_it_expires(store, source):
-    store.put(source(b"rows"), "a/part", sha(b"rows"))
-    link = store.share_link("a/part", timedelta(seconds=2))
+def test_a_share_link_lets_anybody_read_until_it_expires(rig, source):
+    with connect(rig.signing()) as store:
+        store.put(source(b"rows"), "a/part", sha(b"rows"))
+        link = store.share_link("a/part", timedelta(seconds=2))
     with urlopen(link) as answer:  # noqa: S310  # what the store has signed
         assert answer.read() == b"rows"
     time.sleep(3)

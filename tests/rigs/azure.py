@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from functools import cache
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from azure.storage.blob import BlobServiceClient
 
 from include.local.stores import azurite
 from tests.rigs.http_faults import Answer, Front, Request
@@ -30,6 +31,12 @@ def server() -> str:
 
 
 @cache
+def admin() -> BlobServiceClient:
+    """The account's own client, which looks at it from outside. One for all tests: its connections stay open."""
+    return BlobServiceClient(server(), credential=azurite.KEY)
+
+
+@cache
 def front() -> Front:
     """The server before it. Signatures cover the path and not the host, so they hold there too."""
     return Front(answer=forward(server()), failure=failure)
@@ -41,18 +48,17 @@ def url() -> str:
 
 
 def forward(account: str) -> Callable[[Request], Answer]:
-    """What passes a request on as it is, over one connection for each of the threads that call it."""
-    host, here = account.split("/")[2], threading.local()
+    """What passes a request on as it is, over a connection of its own."""
+    host = account.split("/")[2]
 
     def answer(request: Request) -> Answer:
-        if not hasattr(here, "connection"):
-            here.connection = HTTPConnection(host)
-        here.connection.request(request.method, request.target, request.body, dict(request.headers))
-        found = here.connection.getresponse()
-        headers = {name: value for name, value in found.getheaders() if name.lower() not in _HOP}
-        if request.method == "HEAD" and (length := found.getheader("content-length")):
-            headers["content-length"] = length
-        return Answer(found.status, headers, found.read())
+        with closing(HTTPConnection(host)) as connection:
+            connection.request(request.method, request.target, request.body, dict(request.headers))
+            found = connection.getresponse()
+            headers = {name: value for name, value in found.getheaders() if name.lower() not in _HOP}
+            if request.method == "HEAD" and (length := found.getheader("content-length")):
+                headers["content-length"] = length
+            return Answer(found.status, headers, found.read())
 
     return answer
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 
 from include.exports import LocalDestination
+from tests.rigs.blob import BlobRig
 from tests.rigs.s3 import S3Rig
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ class Rig(Protocol):
 
     def without_login(self) -> Any:
         """The same place, by an identity that is refused."""
+
+    def signing(self) -> Any:
+        """The same place, by an identity whose credential signs addresses."""
 
     def visible(self) -> dict[str, bytes]:
         """Everything that a reader finds, by path."""
@@ -97,6 +101,9 @@ class LocalRig:
 
     without_delete = read_only
 
+    def signing(self) -> Any:
+        return self.destination
+
     def without_login(self) -> Any:
         raise NotImplementedError
 
@@ -145,6 +152,7 @@ class LocalRig:
 
 
 RIGS: dict[str, Callable[[Path, pytest.MonkeyPatch], Rig]] = {
+    "blob": BlobRig,
     "local": LocalRig,
     "s3": S3Rig,
 }

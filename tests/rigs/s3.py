@@ -234,6 +234,9 @@ class S3Rig:
     def without_login(self) -> S3Destination:
         return self.by("wrong")
 
+    def signing(self) -> Any:
+        return self.destination
+
     def visible(self) -> dict[str, bytes]:
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket)
         keys = [item["Key"] for page in pages for item in page.get("Contents", [])]

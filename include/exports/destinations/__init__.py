@@ -26,6 +26,7 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 
 DESTINATIONS: Mapping[str, str] = MappingProxyType(
     {
+        "blob": "include.exports.destinations.blob",
         "local": "include.exports.destinations.local",
         "s3": "include.exports.destinations.s3",
     }

@@ -14,10 +14,9 @@ if TYPE_CHECKING:
 NO_RIGHT = "AuthorizationPermissionMismatch"
 """What a SAS, or a role, does not allow."""
 
-_LOGIN = {"AuthenticationFailed", "InvalidAuthenticationInfo", "NoAuthenticationInformation"}
+_LOGIN = {"AuthenticationFailed", "AuthorizationFailure", "InvalidAuthenticationInfo", "NoAuthenticationInformation"}
 _RIGHTS = {
     NO_RIGHT,
-    "AuthorizationFailure",
     "AuthorizationResourceTypeMismatch",
     "AuthorizationServiceMismatch",
     "InsufficientAccountPermissions",
@@ -48,9 +47,9 @@ def errors(where: str, conn_id: str, field: str = "container") -> Iterator[None]
         elif code(error) in _RIGHTS:
             remedy = f"grant this action to Airflow connection {conn_id!r}"
         elif code(error) in _LOGIN or isinstance(error, exceptions.ClientAuthenticationError):
-            remedy = f"check the credentials of Airflow connection {conn_id!r}"
+            remedy = f"check the credentials of Airflow connection {conn_id!r}, and the network rules of the account"
         else:
-            remedy = f"check the account, its network rules and the rights of Airflow connection {conn_id!r}"
+            remedy = f"check the account, and the rights of Airflow connection {conn_id!r}"
         raise DeliveryRefused(f"{message}; {remedy}") from error
     except exceptions.AzureError as error:
         # Without its cause, which may quote the address that was asked, and a SAS is part of that.

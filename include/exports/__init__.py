@@ -12,8 +12,8 @@ from include.exports.alert import AppriseAlert, EmailAlert, SlackAlert, WebhookA
 from include.exports.columns import Columns, HashMask, RedactMask
 from include.exports.dataset import DatasetExport
 from include.exports.definition import Export, ManifestFile, Retries, Views
-from include.exports.definition import DatasetExport, ManifestFile, Retries, Views
 from include.exports.destinations.blob import BlobDestination
+from include.exports.destinations.dlz import DataLandingZoneDestination
 from include.exports.destinations.local import LocalDestination
 from include.exports.destinations.s3 import S3Destination
 from include.exports.formats.csv import CsvFiles
@@ -37,6 +37,7 @@ __all__ = [
     "Cron",
     "CsvFiles",
     "Daily",
+    "DataLandingZoneDestination",
     "DatasetExport",
     "EmailAlert",
     "Every",

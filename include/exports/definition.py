@@ -12,6 +12,7 @@ from include.exports.alert import Alert
 from include.exports.columns import Columns
 from include.exports.destinations import path_problem
 from include.exports.destinations.blob import BlobDestination
+from include.exports.destinations.dlz import DataLandingZoneDestination
 from include.exports.destinations.local import LocalDestination
 from include.exports.destinations.s3 import S3Destination
 from include.exports.errors import Problem
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
     from include.exports.window import Window
 
 Files = Annotated[CsvFiles | JsonFiles | ParquetFiles, Field(discriminator="type")]
-Destination = Annotated[BlobDestination | LocalDestination | S3Destination, Field(discriminator="type")]
+Destination = Annotated[
+    BlobDestination | DataLandingZoneDestination | LocalDestination | S3Destination, Field(discriminator="type")
+]
 
 DAY_UNITS = ("year", "month", "day")
 UNITS = {"day": {*DAY_UNITS}, "hour": {*DAY_UNITS, "hour"}, "minute": {*DAY_UNITS, "hour", "minute"}}

@@ -25,7 +25,7 @@ OUTCOMES = PROJECT / "docs" / "contract.json"
 
 PROVED_BY = {
     "complete or not visible": (
-        "test_a_failure_half_way_leaves_nothing_visible_and_nothing_behind",
+        "test_a_failure_half_way_leaves_nothing_visible_and_in_nobodys_way",
         "test_what_a_killed_writer_left_is_not_visible_and_in_nobodys_way",
     ),
     "conditional manifest": (

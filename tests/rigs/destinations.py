@@ -11,6 +11,7 @@ import pytest
 
 from include.exports import LocalDestination
 from tests.rigs.blob import BlobRig
+from tests.rigs.dlz import DataLandingZoneRig
 from tests.rigs.s3 import S3Rig
 
 if TYPE_CHECKING:
@@ -153,6 +154,7 @@ class LocalRig:
 
 RIGS: dict[str, Callable[[Path, pytest.MonkeyPatch], Rig]] = {
     "blob": BlobRig,
+    "dlz": DataLandingZoneRig,
     "local": LocalRig,
     "s3": S3Rig,
 }

@@ -27,6 +27,7 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 DESTINATIONS: Mapping[str, str] = MappingProxyType(
     {
         "blob": "include.exports.destinations.blob",
+        "dlz": "include.exports.destinations.dlz",
         "local": "include.exports.destinations.local",
         "s3": "include.exports.destinations.s3",
     }

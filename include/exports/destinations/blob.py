@@ -1,6 +1,50 @@
 """A container of Azure Blob Storage.
 
-PLACEHOLDER
+What Azure does differently from a folder, and what follows:
+
+- A blob is visible when it was sent whole, or when the list of its blocks was committed, and not before. A file larger
+  than `part_size` is sent as blocks, in parallel. A worker that is killed leaves its blocks uncommitted: no reader sees
+  them, the next delivery of the file replaces them, and Azure removes them after a week.
+- Azure refuses a body whose MD5 is not the one that it was sent with, so each block and each small file is checked on
+  arrival. The MD5 of the whole file is kept with the blob and compared; its SHA-256 is in the metadata.
+- Writing is conditional: `If-None-Match: *` creates, `If-Match: <ETag>` replaces.
+- A wrong credential, or none, is refused before anything is asked: the worker's own identity never takes its place.
+
+The connection is of type `wasb`. A connection string, an account key, a SAS or a service principal:
+
+```json connection string
+{"conn_type": "wasb", "extra": {"connection_string":
+  "DefaultEndpointsProtocol=https;AccountName=acme;AccountKey=c2VjcmV0;EndpointSuffix=core.windows.net"}}
+```
+
+```json account key
+{"conn_type": "wasb", "login": "acme", "password": "c2VjcmV0"}
+```
+
+```json SAS
+{"conn_type": "wasb", "host": "https://acme.blob.core.windows.net",
+ "extra": {"sas_token": "sp=rwd&se=2027-01-01T00:00:00Z&sv=2024-11-04&sr=c&sig=c2ln"}}
+```
+
+```json service principal
+{"conn_type": "wasb", "host": "https://acme.blob.core.windows.net", "login": "client id", "password": "client secret",
+ "extra": {"tenant_id": "tenant id"}}
+```
+
+`retry_total`, `retry_backoff_factor`, `connection_timeout` and `read_timeout` in `extra` override how often is asked
+again (4 times), after how many seconds (0, 1, 2, 4), and how long is waited (10 and 30 seconds). When a SAS ends it is
+replaced in the connection; the definition stays. A run whose SAS ends within the hour is not begun.
+
+What to grant: a SAS of the container (`sr=c`) with `sp=rwd`, and `t` when `tags` are declared (`sp=rwdt`); a service
+principal has the role *Storage Blob Data Contributor* on the container. What a missing right costs:
+
+- without `d`, what a new generation supersedes stays where it is;
+- with `c` instead of `w` nothing that is there can be replaced: every window is delivered once, and Azure takes a file
+  only in one request, so `part_size` must be at least as large as the largest one;
+- without `r` nobody can tell what is there, so a window whose delivery was interrupted is refused when it is run again,
+  until its files are removed. `sp=c` alone is enough to deliver each window once;
+- a SAS cannot sign share links. An account key can, and a service principal that may also generate a *user delegation
+  key* (in the role *Storage Blob Delegator*, on the account).
 """
 
 from __future__ import annotations
@@ -33,8 +77,8 @@ CAPABILITIES = Capabilities(
     checksums=("md5",),
     parallel=4,
     gaps={
-        "test_a_failure_half_way_leaves_nothing_visible_and_nothing_behind": "the blocks that were sent stay, seen by"
-        " no reader, until the file is delivered or Azure removes them after a week",
+        "test_a_failure_half_way_leaves_nothing_behind": "the blocks that were sent stay, seen by no reader, until the"
+        " file is delivered or Azure removes them after a week",
     },
 )
 
@@ -122,12 +166,8 @@ def connect(destination: BlobDestination) -> Iterator[BlobStore]:
     tier = {"standard_blob_tier": StandardBlobTier(destination.access_tier)} if destination.access_tier else {}
     tags = {"tags": destination.tags} if destination.tags else {}
     options = Options(part_size=destination.part_size, always=key, writes={**key, **scope}, files={**tier, **tags})
-    with client:
-        store = BlobStore(client, conn_id, options)
-        try:
-            yield store
-        finally:
-            store.close()
+    with client, BlobStore(client, conn_id, options) as store:
+        yield store
 
 
 def credential_ends(destination: BlobDestination) -> datetime | None:

@@ -8,7 +8,7 @@ import io
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Self
 
 from include.exports.destinations import NOTHING, Document, Stored
 from include.exports.destinations.azure_errors import NO_RIGHT, code, errors
@@ -71,7 +71,10 @@ class BlobStore:
         self._root = client.url.partition("?")[0]
         self._pool = ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="blocks")
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """End what sends blocks."""
         self._pool.shutdown(cancel_futures=True)
 

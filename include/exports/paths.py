@@ -33,6 +33,11 @@ def _name(value: str) -> str:
     return value
 
 
+def is_name(value: str) -> bool:
+    """Whether `value` can be the name of an export."""
+    return _NAME.fullmatch(value) is not None
+
+
 def segment(value: str) -> str:
     """One path segment that every supported store takes as it is (Adobe's path characters, and `=` for hive)."""
     if value in {".", ".."} or not _SEGMENT.fullmatch(value):

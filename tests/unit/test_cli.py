@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from include.exports import cli, new
+from include.exports import catalog, new
 from include.exports.cli import app
 from include.exports.errors import DefinitionError
 from include.exports.paths import PROJECT
@@ -320,7 +320,7 @@ HOSTILE = '"),\n    doc=print("run"))\n"""\\" \' {name} \t\u2028 \U0001f600 \\u0
 @pytest.mark.parametrize("field", ["owner", "location", "time_column", "order_by"])
 def test_no_answer_breaks_out_of_the_file(field):
     new.write(answers(**{field: HOSTILE}))
-    found = cli.catalog.read().find("orders")
+    found = catalog.read().find("orders")
     values = {
         "owner": found.owner,
         "location": found.source.path,

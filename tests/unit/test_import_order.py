@@ -34,7 +34,10 @@ ORDER = [
     ["publish"],
     ["stages", "maintain"],
     ["dag"],
-    ["run", "new"],
+    ["locate", "scratch"],
+    ["run", "new", "doctor"],
+    ["cli.terminal"],
+    ["cli.*"],
     ["cli"],
     ["__init__", "__main__"],
 ]

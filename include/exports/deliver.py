@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from include.exports.compose import current, generation_after
-from include.exports.destinations import connect, module
+from include.exports.destinations import connect, module, unheard
 from include.exports.errors import NotEligible
 from include.exports.progress import Progress
 from include.exports.verify import check
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from include.exports.compose import Current
-    from include.exports.destinations import Store
+    from include.exports.destinations import Sent, Store
     from include.exports.extract import StagedFile
     from include.exports.manifest import FileMeta
     from include.exports.plan import Plan
@@ -76,11 +76,11 @@ def deliver(
 
         def bring(path: str) -> DeliveredFile:
             file = targets[path]
-            return _kept(named, path, file, store) or put(store, path, file, staging, about)
+            return _kept(named, path, file, store) or put(store, path, file, staging, about, sent=progress.sent)
 
         for file in pool.map(bring, targets):
             result.append(file)
-            progress.advance(rows=file.staged.rows, size=file.staged.size)
+            progress.advance(rows=file.staged.rows)
     progress.done()
     files = iter(result)
     return [DeliveredTable(table=table, files=list(islice(files, len(table.files)))) for table in tables]
@@ -124,10 +124,18 @@ def _kept(named: Encrypted, path: str, file: StagedFile, store: Store) -> Delive
     )
 
 
-def put(store: Store, path: str, file: StagedFile, staging: Staging, about: Mapping[str, str]) -> DeliveredFile:
+def put(
+    store: Store,
+    path: str,
+    file: StagedFile,
+    staging: Staging,
+    about: Mapping[str, str],
+    *,
+    sent: Sent = unheard,
+) -> DeliveredFile:
     """Put one staged file and verify it."""
     with staging.of(file.run).open_local(file.stage, file.sha256) as source:
-        stored = store.put(source, path, file.sha256, about)
+        stored = store.put(source, path, file.sha256, about, sent)
     check(store.url(path), stored, size=file.size, sha256=file.sha256)
     log.info("delivered %s (%d rows, %d bytes)", store.url(path), file.rows, file.size)
     return DeliveredFile(path=path, staged=file, checksum=stored.checksum)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 import posixpath
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from include.exports.compose import Current, Delivery, compose, current
 from include.exports.deliver import metadata, put
-from include.exports.destinations import connect
+from include.exports.destinations import connect, module
 from include.exports.errors import DeliveryRefused, NothingToExport, VerificationError
 from include.exports.manifest import Manifest
 from include.exports.views import views
@@ -21,6 +22,7 @@ from include.exports.views import views
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from include.exports.deliver import DeliveredFile
     from include.exports.destinations import Store
     from include.exports.plan import Plan
     from include.exports.staging import Staging
@@ -58,7 +60,8 @@ def publish(plan: Plan, delivery: Delivery, staging: Staging) -> Published:
             manifest = before.manifest
             log.info("%s is current already: generation %d", store.url(plan.manifest), manifest.export.generation)
         about = metadata(plan, manifest.export.generation)
-        _put_missing(delivery, store, staging, about)
+        parallel = module(plan.export.destination.type).CAPABILITIES.parallel
+        _put_missing(delivery, store, staging, about, parallel)
         _write_views(plan, manifest, before, store, staging)
         _note_says(plan, delivery, before, staging)
         if changed:
@@ -98,12 +101,16 @@ def _note_says(plan: Plan, delivery: Delivery, before: Current | None, staging: 
     staging.note_says(plan.target, kept | {file.path: file.staged.says or "" for file in delivery.files})
 
 
-def _put_missing(delivery: Delivery, store: Store, staging: Staging, about: Mapping[str, str]) -> None:
+def _put_missing(delivery: Delivery, store: Store, staging: Staging, about: Mapping[str, str], parallel: int) -> None:
     """Put files again that another run's sweep has taken away since they were delivered."""
-    for file in delivery.files:
+
+    def look(file: DeliveredFile) -> None:
         found = store.stat(file.path)
         if found is None or found.size != file.staged.size:
             put(store, file.path, file.staged, staging, about)
+
+    with ThreadPoolExecutor(parallel) as pool:
+        list(pool.map(look, delivery.files))
 
 
 def _write_views(plan: Plan, manifest: Manifest, before: Current | None, store: Store, staging: Staging) -> None:
@@ -129,15 +136,17 @@ def _write_views(plan: Plan, manifest: Manifest, before: Current | None, store: 
 def _sweep(plan: Plan, manifest: Manifest, before: Current | None, store: Store, staging: Staging) -> None:
     """Remove what this export wrote here for this window and no manifest names.
 
-    What it has published for the window under another manifest, before its definition was changed, stays complete. A
-    file that may not be removed stays too: the window is published already.
+    What it has published for the window under another manifest, before its definition was changed, stays complete. So
+    does what was written for a manifest that cannot be read: many stores say of what may not be read that it is not
+    there. A file that may not be removed stays too: the window is published already.
     """
     recorded = staging.recorded()
     written = recorded.get(plan.target, set()) | (_paths(plan.manifest, before.manifest) if before else set())
     named = _paths(plan.manifest, manifest)
-    for other in recorded:
+    for other, paths in recorded.items():
         if other.destination == plan.target.destination and other != plan.target:
-            named |= _named_by(other.manifest, store)
+            found = _named_by(other.manifest, store)
+            named |= paths if found is None else found
     for path in sorted(written - named):
         try:
             store.delete(path)
@@ -147,12 +156,13 @@ def _sweep(plan: Plan, manifest: Manifest, before: Current | None, store: Store,
             log.info("removed %s: no current manifest names it", store.url(path))
 
 
-def _named_by(path: str, store: Store) -> set[str]:
-    document = store.read(path)
+def _named_by(path: str, store: Store) -> set[str] | None:
+    """What the manifest at `path` names; None when it cannot be read."""
     try:
-        return _paths(path, Manifest.model_validate_json(document.content)) if document else set()
-    except ValueError:
-        return set()
+        document = store.read(path)
+        return _paths(path, Manifest.model_validate_json(document.content)) if document else None
+    except (DeliveryRefused, ValueError):
+        return None
 
 
 def _paths(path: str, manifest: Manifest) -> set[str]:

@@ -12,17 +12,24 @@ import re
 from dataclasses import dataclass, field
 from importlib import import_module
 from types import MappingProxyType
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from include.exports.errors import DeliveryRefused
+from include.exports.errors import DeliveryRefused, VerificationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
     from datetime import datetime, timedelta
     from pathlib import Path
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
+
+Sent: TypeAlias = "Callable[[int], object]"
+
+
+def unheard(_: int) -> None:
+    """What `Store.put` tells about its progress when nobody asked."""
+
 
 DESTINATIONS: Mapping[str, str] = MappingProxyType(
     {
@@ -76,10 +83,14 @@ class Store(Protocol):
     def url(self, path: str) -> str:
         """The address of `path` for readers."""
 
-    def put(self, source: Path, path: str, sha256: str, about: Mapping[str, str] = NOTHING) -> Stored:
+    def put(
+        self, source: Path, path: str, sha256: str, about: Mapping[str, str] = NOTHING, sent: Sent = unheard
+    ) -> Stored:
         """Copy `source` to `path` and return what the store then holds. May be called by several threads at once.
 
-        `about` is kept beside the bytes where the store has metadata, and `sha256` with it.
+        `about` is kept beside the bytes where the store has metadata, and `sha256` with it. `sent` is told by any
+        thread, as it goes, how many more bytes were sent: fewer than none when some must be sent again. What is there
+        already is not sent.
 
         After this returns the file is complete and readable; until then no reader sees it. A file that is there with
         the same bytes already is left alone. Leaves nothing behind but what `delete` of `path` removes. Raises
@@ -136,6 +147,15 @@ def path_problem(kind: str, path: str) -> str | None:
         if re.search(pattern, path):
             return f"{path!r} has {rule}, which a destination of type {kind!r} does not take; rename it"
     return None
+
+
+def announced(source: Path, sha256: str, found: str) -> None:
+    """Raise `VerificationError` when a file whose SHA-256 is `found` is not what was announced. Nobody sees it then."""
+    if found != sha256:
+        raise VerificationError(
+            f"{source} has sha256 {found}, but {sha256} was announced; nothing was delivered, run the task of the stage"
+            " before again"
+        )
 
 
 def connect(destination: Any) -> AbstractContextManager[Store]:

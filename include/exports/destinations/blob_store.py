@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Self
 
-from include.exports.destinations import NOTHING, Document, Stored
+from include.exports.destinations import NOTHING, Document, Stored, announced, unheard
 from include.exports.destinations.azure_errors import NO_RIGHT, code, errors
 from include.exports.errors import DeliveryInterrupted, DeliveryRefused, VerificationError
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from azure.storage.blob import ContainerClient, StorageStreamDownloader
+
+    from include.exports.destinations import Sent
 
 MIB = 1 << 20
 MAX_BLOCKS = 50_000
@@ -81,21 +83,20 @@ class BlobStore:
     def url(self, path: str) -> str:
         return f"{self._root}/{path}"
 
-    def put(self, source: Path, path: str, sha256: str, about: Mapping[str, str] = NOTHING) -> Stored:
+    def put(
+        self, source: Path, path: str, sha256: str, about: Mapping[str, str] = NOTHING, sent: Sent = unheard
+    ) -> Stored:
         file = _digest(source, self._options.part_size)
-        if file.sha256 != sha256:
-            raise VerificationError(
-                f"{source} has sha256 {file.sha256}, but {sha256} was announced; nothing was sent, run the task of the"
-                " stage before again"
-            )
+        announced(source, sha256, file.sha256)
         if len(file.blocks) > 1 and self._seen(path) == file.stored:
             return file.stored
         options = {"metadata": {**about, "sha256": sha256}, **self._options.writes, **self._options.files}
         with self._errors(path):
             if len(file.blocks) > 1:
-                self._put_blocks(source, path, file, options)
+                self._put_blocks(source, path, file, options, sent)
             else:
                 self._put_blob(source, path, file, options)
+                sent(file.stored.size)
         return file.stored
 
     def stat(self, path: str) -> Stored | None:
@@ -196,7 +197,7 @@ class BlobStore:
                 f"{self.url(path)} was sent as {file.stored}, but the store has MD5 {answer['content_md5'].hex()}"
             )
 
-    def _put_blocks(self, source: Path, path: str, file: _Digests, options: Mapping[str, Any]) -> None:
+    def _put_blocks(self, source: Path, path: str, file: _Digests, options: Mapping[str, Any], sent: Sent) -> None:
         from azure.storage.blob import BlobBlock, ContentSettings
 
         blob = self._client.get_blob_client(path)
@@ -208,13 +209,14 @@ class BlobStore:
                 stream.seek(number * file.block_size)
                 content = stream.read(file.block_size)
             blob.stage_block(names[number], content, headers=_checked(file.blocks[number]), **self._options.writes)
+            sent(len(content))
 
-        sent = [self._pool.submit(stage, number) for number in range(len(names))]
+        running = [self._pool.submit(stage, number) for number in range(len(names))]
         try:
-            for each in sent:
+            for each in running:
                 each.result()
         finally:
-            for each in sent:
+            for each in running:
                 each.cancel()
         settings, blocks = ContentSettings(content_md5=bytearray(file.md5)), [BlobBlock(name) for name in names]
         self._create(path, file, lambda **how: blob.commit_block_list(blocks, settings, **options, **how))

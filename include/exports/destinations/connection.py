@@ -6,12 +6,32 @@ neither the definition nor the remedy.
 
 from __future__ import annotations
 
+import base64
+import binascii
 from typing import TYPE_CHECKING
 
 from include.exports.errors import DeliveryRefused
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
+
+
+KEY_BYTES = 32
+"""Of AES-256, which every store that takes a customer's key encrypts with."""
+
+
+def customer_key(conn_id: str) -> bytes:
+    """The key of 256 bits that is the password of a connection, in base64. Raises `DeliveryRefused` when it is not."""
+    try:
+        key = base64.b64decode(connection(conn_id).password or "", validate=True)
+    except binascii.Error:
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise DeliveryRefused(
+            f"the password of Airflow connection {conn_id!r} is not {KEY_BYTES} bytes in base64; `openssl rand -base64"
+            f" {KEY_BYTES}` makes such a key"
+        )
+    return key
 
 
 def connection(conn_id: str) -> Connection:

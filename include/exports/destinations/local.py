@@ -22,8 +22,8 @@ from urllib.parse import quote
 
 from pydantic import AfterValidator, Field
 
-from include.exports.destinations import NOTHING, Capabilities, Document, Stored
-from include.exports.errors import DeliveryInterrupted, DeliveryRefused, VerificationError
+from include.exports.destinations import NOTHING, Capabilities, Document, Sent, Stored, announced, unheard
+from include.exports.errors import DeliveryInterrupted, DeliveryRefused
 from include.exports.model import Part
 from include.exports.paths import RelativePath, Segment, local_path
 
@@ -98,11 +98,18 @@ class LocalStore:
     def url(self, path: str) -> str:
         return f"file://{quote(str(self._root / path), safe=URL_SAFE)}"
 
-    def put(self, source: Path, path: str, sha256: str, about: Mapping[str, str] = NOTHING) -> Stored:  # noqa: ARG002
+    def put(
+        self,
+        source: Path,
+        path: str,
+        sha256: str,
+        about: Mapping[str, str] = NOTHING,  # noqa: ARG002  # a folder keeps no metadata
+        sent: Sent = unheard,
+    ) -> Stored:
         target = self._root / path
         with _errors(target), _partial(target) as partial:
             if not (target.exists() and _digest(target) == sha256):
-                _copy(source, partial, sha256)
+                _copy(source, partial, sha256, sent)
                 _publish(partial, target)
         return _found(self.stat(path), target)
 
@@ -199,17 +206,14 @@ def _same(file: IO[bytes], path: Path) -> bool:
         return False
 
 
-def _copy(source: Path, partial: IO[bytes], sha256: str) -> None:
+def _copy(source: Path, partial: IO[bytes], sha256: str, sent: Sent) -> None:
     digest = hashlib.sha256()
     with source.open("rb") as stream:
         while chunk := stream.read(CHUNK):
             digest.update(chunk)
             partial.write(chunk)
-    if digest.hexdigest() != sha256:
-        raise VerificationError(
-            f"{source} has sha256 {digest.hexdigest()}, but {sha256} was announced; nothing was delivered, run the task"
-            " of the stage before again"
-        )
+            sent(len(chunk))
+    announced(source, sha256, digest.hexdigest())
 
 
 def _publish(partial: IO[bytes], target: Path) -> None:

@@ -5,72 +5,115 @@ from __future__ import annotations
 import base64
 import hashlib
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, cast
+from urllib.parse import urlencode
 
-from include.exports.destinations import NOTHING, Document, Stored
+from include.exports.destinations import NOTHING, Document, Stored, announced, unheard
+from include.exports.destinations.s3_parts import MAX_PARTS, Reading, Upload
 from include.exports.errors import DeliveryInterrupted, DeliveryRefused, VerificationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from concurrent.futures import Executor
     from contextlib import AbstractContextManager
     from datetime import timedelta
     from pathlib import Path
 
+    from include.exports.destinations import Sent
     from include.exports.destinations.s3 import S3Destination
 
-MIB = 1 << 20
-MAX_PARTS = 10_000
-CONCURRENCY = 4
-"""Parts in flight. With parts of 16 MiB this fills a connection of 10 Gbit/s; memory does not grow with it."""
+LONGEST_LINK_DAYS = 7
+"""What version 4 of AWS's signatures allows."""
 
 _LOGIN = {"ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch"}
 _PASSING = {"BadDigest", "NoSuchUpload", "RequestTimeout", "XAmzContentSHA256Mismatch"}
 """Client errors that another try can cure: bytes damaged on the way, an upload that a lifecycle rule aborted."""
 _PASSING_STATUS = {408, 409, 429, *range(500, 600)}
-
-
-@dataclass(frozen=True, slots=True)
-class _Digests:
-    """What the store must say about a file: how it is sent, and its checksum."""
-
-    sha256: str
-    part_size: int
-    stored: Stored
+_TAKEN = {"ConditionalRequestConflict", "PreconditionFailed"}
+"""Something is there already, or somebody else is writing it."""
 
 
 class S3Store:
-    """A `Store` on a bucket."""
+    """A `Store` on a bucket. The parts of all large files share the threads of `pool`."""
 
-    def __init__(self, destination: S3Destination, client: Any) -> None:
-        self._destination, self._client = destination, client
-        self._encryption: dict[str, str] = {}
+    def __init__(self, destination: S3Destination, client: Any, pool: Executor, customer_key: bytes | None) -> None:
+        self._destination, self._client, self._pool = destination, client, pool
+        self._key: dict[str, Any] = {}
+        if customer_key:
+            self._key = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": customer_key}
+        self._written_with: dict[str, Any] = {}
         if destination.kms_key_id:
-            self._encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": destination.kms_key_id}
+            self._written_with |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": destination.kms_key_id}
+        if destination.tags:
+            self._written_with["Tagging"] = urlencode(destination.tags)
 
     def url(self, path: str) -> str:
         return f"s3://{self._destination.bucket}/{path}"
 
-    def put(self, source: Path, path: str, sha256: str, about: Mapping[str, str] = NOTHING) -> Stored:
-        digests = _digest(source, self._destination.part_size)
-        if digests.sha256 != sha256:
-            raise VerificationError(
-                f"{source} has sha256 {digests.sha256}, but {sha256} was announced; nothing was sent, run the task of"
-                " the stage before again"
-            )
-        if self.stat(path) == digests.stored:
-            return digests.stored
+    def put(
+        self, source: Path, path: str, sha256: str, about: Mapping[str, str] = NOTHING, sent: Sent = unheard
+    ) -> Stored:
+        size = source.stat().st_size
+        part_size = max(self._destination.part_size, -(-size // MAX_PARTS))
+        put = self._put_whole if size <= part_size else self._put_parts
+        options = {
+            "ChecksumAlgorithm": "SHA256",
+            "Metadata": {**about, "sha256": sha256},
+            "StorageClass": self._destination.storage_class,
+            **self._written_with,
+        }
         with self._errors(path):
-            self._upload(source, path, digests, about)
-        found = self.stat(path)
-        if found is None:
-            raise DeliveryRefused(
-                f"{self.url(path)} was sent but may not be looked at; grant s3:GetObject on it, so that it can be"
-                " verified"
-            )
-        if found != digests.stored:
-            raise VerificationError(f"{self.url(path)} was sent as {digests.stored}, but the store holds {found}")
-        return found
+            return put(Reading(source, size, part_size), path, sha256, options, sent)
+
+    def _put_whole(self, file: Reading, path: str, sha256: str, options: Mapping[str, Any], sent: Sent) -> Stored:
+        """One request, unless something is there already."""
+        from botocore.exceptions import ClientError
+
+        with file.source.open("rb") as body:
+            announced(file.source, sha256, hashlib.file_digest(body, "sha256").hexdigest())
+            expected = Stored(size=body.tell(), checksum={"sha256": sha256})
+            request = {
+                **self._at(path),
+                "Body": body,
+                "ChecksumSHA256": base64.b64encode(bytes.fromhex(sha256)).decode(),
+            }
+            body.seek(0)
+            try:
+                answer = self._client.put_object(**request, **options, IfNoneMatch="*")
+            except ClientError as error:
+                if _code(error) not in _TAKEN:
+                    raise
+                if self._there(path, error) == expected:
+                    return expected
+                body.seek(0)
+                answer = self._client.put_object(**request, **options)
+        sent(expected.size)
+        return self._verified(path, expected, answer)
+
+    def _put_parts(self, file: Reading, path: str, sha256: str, options: Mapping[str, Any], sent: Sent) -> Stored:
+        """A multipart upload, unless the same is there already."""
+        if found := self.stat(path):
+            for _ in file.parts():
+                """Reading it to the end tells its checksums."""
+            announced(file.source, sha256, file.sha256)
+            if found == Stored(size=file.size, checksum={"sha256_composite": file.composite}):
+                return found
+        begun = self._client.create_multipart_upload(**self._at(path), **options)
+        upload = Upload(self._client, {**self._object(path), "UploadId": begun["UploadId"]}, self._key)
+        try:
+            parts = upload.send(file, self._pool, sent)
+            announced(file.source, sha256, file.sha256)
+            answer = upload.complete(parts)
+        except BaseException:
+            upload.abort()
+            raise
+        return self._verified(path, Stored(size=file.size, checksum={"sha256_composite": file.composite}), answer)
+
+    def _verified(self, path: str, expected: Stored, answer: Mapping[str, Any]) -> Stored:
+        """What was expected, when the store's checksum says so: in its answer, or, as some stores do, when asked."""
+        if _checksum(answer.get("ChecksumSHA256")) != expected.checksum and (found := self.stat(path)) != expected:
+            raise VerificationError(f"{self.url(path)} was sent as {expected}, but the store holds {found}")
+        return expected
 
     def stat(self, path: str) -> Stored | None:
         from botocore.exceptions import ClientError
@@ -104,61 +147,50 @@ class S3Store:
         from botocore.exceptions import ClientError
 
         condition = {"IfMatch": expected} if expected else {"IfNoneMatch": "*"}
+        request = {**self._at(path), "Body": content, "Metadata": dict(about), **self._written_with}
         with self._errors(path):
             try:
-                written = self._client.put_object(
-                    **self._at(path),
-                    Body=content,
-                    ChecksumAlgorithm="SHA256",
-                    Metadata=dict(about),
-                    **condition,
-                    **self._encryption,
-                )
+                written = self._client.put_object(**request, ChecksumAlgorithm="SHA256", **condition)
             except ClientError as error:
                 # What exists, or has another version, is answered by 412, what is gone by 404, two writers by 409.
-                if _code(error) not in {"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"}:
+                if _code(error) not in _TAKEN | {"NoSuchKey"}:
                     raise
-                if expected is None and _code(error) == "PreconditionFailed" and self.stat(path) is None:
-                    raise DeliveryRefused(
-                        f"{self.url(path)} exists but may not be read; grant s3:GetObject on it"
-                    ) from error
+                if expected is None:
+                    self._there(path, error)
                 raise DeliveryInterrupted(
                     f"{self.url(path)} was written by another run meanwhile; run this one again to build on it"
                 ) from error
         return str(written["ETag"])
 
+    def _there(self, path: str, error: Exception) -> Stored | None:
+        """What stands in the way; None while another writer is not ready. Raises `DeliveryRefused` when the identity
+        may not look at it."""
+        found = self.stat(path)
+        if found is None and _code(error) == "PreconditionFailed":
+            raise DeliveryRefused(f"{self.url(path)} exists but may not be read; grant s3:GetObject on it") from error
+        return found
+
     def delete(self, path: str) -> None:
         with self._errors(path):
-            self._client.delete_object(**self._at(path))
+            self._client.delete_object(**self._object(path))
 
     def share_link(self, path: str, expires: timedelta) -> str:
+        if self._key:
+            raise DeliveryRefused(f"{self.url(path)} is encrypted with a customer key, which no address can carry")
+        if expires.total_seconds() > LONGEST_LINK_DAYS * 86_400:
+            raise DeliveryRefused(f"{self.url(path)}: S3 signs addresses for {LONGEST_LINK_DAYS} days at most")
         with self._errors(path):
             link = self._client.generate_presigned_url(
                 "get_object", Params=self._at(path), ExpiresIn=int(expires.total_seconds())
             )
         return str(link)
 
-    def _at(self, path: str) -> dict[str, str]:
+    def _object(self, path: str) -> dict[str, str]:
         return {"Bucket": self._destination.bucket, "Key": path}
 
-    def _upload(self, source: Path, path: str, digests: _Digests, about: Mapping[str, str]) -> None:
-        from boto3.s3.transfer import TransferConfig, create_transfer_manager
-
-        options = {
-            "ChecksumAlgorithm": "SHA256",
-            "Metadata": {**about, "sha256": digests.sha256},
-            "StorageClass": self._destination.storage_class,
-            **self._encryption,
-        }
-        if digests.stored.size <= digests.part_size:
-            checksum = base64.b64encode(bytes.fromhex(digests.sha256)).decode()
-            with source.open("rb") as body:
-                self._client.put_object(**self._at(path), Body=body, ChecksumSHA256=checksum, **options)
-            return
-        part = digests.part_size
-        config = TransferConfig(multipart_threshold=part, multipart_chunksize=part, max_concurrency=CONCURRENCY)
-        with create_transfer_manager(self._client, config) as manager:
-            manager.upload(str(source), self._destination.bucket, path, extra_args=options).result()
+    def _at(self, path: str) -> dict[str, Any]:
+        """What every request about the bytes of an object names."""
+        return {**self._object(path), **self._key}
 
     def _errors(self, path: str) -> AbstractContextManager[None]:
         return errors(self.url(path), self._destination)
@@ -188,25 +220,6 @@ def errors(where: str, destination: S3Destination) -> Iterator[None]:
         raise DeliveryInterrupted(f"{where}: {error}; the run is tried again") from error
     except exceptions.BotoCoreError as error:  # no credentials, half of them, a profile that is not there
         raise DeliveryRefused(f"{where}: {error}; check {identity}") from error
-
-
-def _digest(source: Path, part_size: int) -> _Digests:
-    """SHA-256 of a file and of its parts, in one pass."""
-    size = source.stat().st_size
-    part_size = max(part_size, -(-size // MAX_PARTS))
-    whole, parts = hashlib.sha256(), []
-    with source.open("rb") as stream:
-        for start in range(0, size, part_size):
-            part, left = hashlib.sha256(), min(part_size, size - start)
-            while left and (chunk := stream.read(min(left, MIB))):
-                part.update(chunk)
-                whole.update(chunk)
-                left -= len(chunk)
-            parts.append(part.digest())
-    checksum = {"sha256": whole.hexdigest()}
-    if size > part_size:
-        checksum = {"sha256_composite": f"{hashlib.sha256(b''.join(parts)).hexdigest()}-{len(parts)}"}
-    return _Digests(whole.hexdigest(), part_size, Stored(size=size, checksum=checksum))
 
 
 def _checksum(value: str | None) -> dict[str, str]:

@@ -12,6 +12,7 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
+from botocore.exceptions import ClientError
 
 from include.exports import S3Destination
 from include.exports.destinations import Stored, connect
@@ -20,6 +21,10 @@ from include.local.stores.s3 import client, serve
 from tests.rigs import s3
 
 MIB = 1 << 20
+
+
+def encoded(content: bytes) -> str:
+    return base64.b64encode(content).decode()
 
 
 def sha(content: bytes) -> str:
@@ -66,7 +71,7 @@ def test_the_checksum_of_many_parts_is_what_a_server_that_computes_it_says(bucke
         stored = store.put(source(content), "part", sha(content), {"export": "events"})
     head = outside.head_object(Bucket="exports", Key="part", ChecksumMode="ENABLED")
     parts = b"".join(hashlib.sha256(content[at : at + 5 * MIB]).digest() for at in range(0, len(content), 5 * MIB))
-    assert head["ChecksumSHA256"] == f"{base64.b64encode(hashlib.sha256(parts).digest()).decode()}-3"
+    assert head["ChecksumSHA256"] == f"{encoded(hashlib.sha256(parts).digest())}-3"
     assert stored == Stored(size=len(content), checksum={"sha256_composite": f"{sha(parts)}-3"})
     assert head["Metadata"] == {"export": "events", "sha256": sha(content)}
 
@@ -176,3 +181,107 @@ def test_a_share_link_that_was_altered_is_refused(rig, source, old, new):
     assert old in link
     with pytest.raises(HTTPError, match="403"):
         urlopen(link.replace(old, new))  # noqa: S310  # the address of the test's own server
+
+
+def test_a_role_is_assumed_and_has_its_own_rights(rig, source):
+    with connect(rig.by("role")) as store:
+        store.put(source(b"rows"), "part", sha(b"rows"))
+    assert rig.visible() == {"part": b"rows"}
+    with connect(rig.by("guest")) as store, pytest.raises(DeliveryRefused, match=r"AccessDenied.*grant this action to"):
+        store.put(source(b"rows"), "guests", sha(b"rows"))
+
+
+def test_a_role_that_may_not_be_assumed_is_refused_when_the_store_is_opened(rig, monkeypatch):
+    connection = json.loads(os.environ["AIRFLOW_CONN_ROLE"])
+    reader = json.loads(os.environ["AIRFLOW_CONN_READER"])
+    monkeypatch.setenv("AIRFLOW_CONN_ROLE", json.dumps(connection | {k: reader[k] for k in ("login", "password")}))
+    with pytest.raises(DeliveryRefused, match=r"AssumeRole.*Airflow connection 'role'"), connect(rig.by("role")):
+        pass
+
+
+def test_a_session_token_is_used_and_refused_at_once_when_it_has_expired(rig, monkeypatch, source):
+    key, url = rig.session()
+    connection = json.loads(s3.airflow(url, key))
+    connection["extra"]["aws_session_token"] = key["aws_session_token"]
+    monkeypatch.setenv("AIRFLOW_CONN_SESSION", json.dumps(connection))
+    with connect(rig.by("session")) as store:
+        store.put(source(b"rows"), "part", sha(b"rows"))
+        rig.failing("400", times=1_000)
+        before = rig.requests()
+        with pytest.raises(DeliveryRefused, match=r"ExpiredToken.*check the credentials of .* 'session'"):
+            store.put(source(b"rows"), "later", sha(b"rows"))
+        assert rig.requests() - before == 1
+    assert rig.visible() == {"part": b"rows"}
+
+
+def test_without_a_connection_the_worker_s_own_identity_is_used(rig, monkeypatch, source):
+    connection = json.loads(os.environ["AIRFLOW_CONN_WRITER"])
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", connection["login"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", connection["password"])
+    monkeypatch.setenv("AWS_ENDPOINT_URL", connection["extra"]["endpoint_url"])
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    destination = rig.destination.model_copy(update={"conn_id": None})
+    with connect(destination) as store:
+        store.put(source(b"rows"), "part", sha(b"rows"))
+    assert rig.visible() == {"part": b"rows"}
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    with (
+        connect(destination) as store,
+        pytest.raises(DeliveryRefused, match="check the credentials of the worker's own AWS identity"),
+    ):
+        store.put(source(b"rows"), "part", sha(b"rows"))
+
+
+def test_tags_are_on_everything_that_is_written(rig, source):
+    tags = {"team": "growth + sales", "cost/center": "42+1"}
+    content = os.urandom(rig.part_size + 1)
+    with connect(rig.by("tagger").model_copy(update={"tags": tags})) as store:
+        store.put(source(b"rows"), "small", sha(b"rows"))
+        store.put(source(content), "large", sha(content))
+        store.write("m.json", b"{}", None)
+    assert [rig.tags(path) for path in ("small", "large", "m.json")] == [tags] * 3
+
+
+def test_who_may_not_tag_is_told_so(rig, source):
+    destination = rig.destination.model_copy(update={"tags": {"team": "growth"}})
+    with connect(destination) as store, pytest.raises(DeliveryRefused, match="s3:PutObjectTagging; grant this action"):
+        store.put(source(b"rows"), "part", sha(b"rows"))
+
+
+@pytest.mark.parametrize("size", [4, 5 * MIB + 1], ids=["small", "large"])
+def test_only_who_has_the_customer_s_key_reads_what_it_encrypts(bucket, monkeypatch, source, size):
+    destination, outside = bucket
+    key, content = os.urandom(32), os.urandom(size)
+    monkeypatch.setenv("AIRFLOW_CONN_CUSTOMER_KEY", json.dumps({"conn_type": "generic", "password": encoded(key)}))
+    path, document = f"{size}/part", f"{size}/m.json"
+    with connect(destination.model_copy(update={"customer_key_conn_id": "customer_key"})) as store:
+        assert store.put(source(content), path, sha(content)) == store.stat(path)
+        assert store.put(source(content), path, sha(content)) == store.stat(path)
+        version = store.write(document, b"{}", None)
+        store.write(document, b"[]", version)
+        assert store.read(document).content == b"[]"
+        with store.open(path) as stream:
+            assert stream.read() == content
+        with pytest.raises(DeliveryRefused, match="is encrypted with a customer key, which no address can carry"):
+            store.share_link(path, timedelta(minutes=1))
+    with pytest.raises(ClientError, match="InvalidRequest"):
+        outside.get_object(Bucket="exports", Key=path)
+    given = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": key}
+    assert outside.get_object(Bucket="exports", Key=path, **given)["Body"].read() == content
+
+
+@pytest.mark.parametrize("password", ["", "secret", "c2hvcnQ="])
+def test_a_customer_key_that_is_none_is_refused_and_not_shown(rig, monkeypatch, password):
+    monkeypatch.setenv("AIRFLOW_CONN_CUSTOMER_KEY", json.dumps({"conn_type": "generic", "password": password}))
+    destination = rig.destination.model_copy(update={"customer_key_conn_id": "customer_key"})
+    with pytest.raises(DeliveryRefused) as refused, connect(destination):
+        pass
+    assert str(refused.value) == (
+        "the password of Airflow connection 'customer_key' is not 32 bytes in base64; `openssl rand -base64 32` makes"
+        " such a key"
+    )
+
+
+def test_a_link_for_longer_than_s3_signs_is_refused(rig):
+    with connect(rig.destination) as store, pytest.raises(DeliveryRefused, match="for 7 days at most"):
+        store.share_link("part", timedelta(days=7, seconds=1))

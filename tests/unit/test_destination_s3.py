@@ -19,6 +19,11 @@ from include.exports.errors import DefinitionError
         ("part_size", 1 << 20, "greater than or equal to 5242880"),
         ("storage_class", "DEEP_ARCHIVE", "use one of STANDARD"),
         ("conn_id", "", "at least 1 character"),
+        ("tags", {"team": "growth & sales"}, "'team': 'growth & sales' must have"),
+        ("tags", {"": "x"}, "'': 'x' must have a key of 1 to 128"),
+        ("tags", {"aws:team": "x"}, "may not begin with 'aws:'"),
+        ("tags", {"team": "x" * 257}, "at most 256 characters"),
+        ("tags", {str(number): "x" for number in range(11)}, "at most 10 items"),
     ],
 )
 def test_a_wrong_declaration_names_value_and_rule(daily, field, value, rule):
@@ -30,3 +35,9 @@ def test_a_wrong_declaration_names_value_and_rule(daily, field, value, rule):
 def test_every_name_that_a_bucket_may_have_is_taken(bucket):
     destination = S3Destination(bucket=bucket)
     assert S3Destination.model_validate_json(destination.model_dump_json()) == destination
+
+
+def test_two_keys_for_the_same_bytes_are_refused(daily):
+    destination = S3Destination(bucket="exports", kms_key_id="key", customer_key_conn_id="key")
+    with pytest.raises(DefinitionError, match="kms_key_id and customer_key_conn_id are two keys for the same bytes"):
+        DatasetExport(**(dict(daily) | {"destination": destination}))

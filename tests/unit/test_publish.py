@@ -7,7 +7,7 @@ import pytest
 
 from include.exports import ManifestFile, Views
 from include.exports import publish as publishing
-from include.exports.destinations import local
+from include.exports.destinations import Document, local
 from include.exports.errors import DeliveryRefused
 from tests.rigs.runs import DAY
 
@@ -195,3 +195,26 @@ def test_a_destination_that_is_declared_otherwise_is_the_same_place(rig):
     rig.lake(11)
     assert rig.run()["generation"] == 2
     assert len(rig.parts()) == 1
+
+
+@pytest.mark.parametrize("refusal", ["is not there", "is refused", "is no manifest"])
+def test_what_a_manifest_that_cannot_be_read_may_name_stays(rig, monkeypatch, refusal):
+    """Many stores say of what may not be read that it is not there."""
+    rig.lake(10)
+    rig.run()
+    rig.declare(manifest=ManifestFile(name="_m2.json"))
+    rig.run()
+    read = local.LocalStore.read
+
+    def refuses(self, path):
+        if not path.endswith("_manifest.json"):
+            return read(self, path)
+        if refusal == "is refused":
+            raise DeliveryRefused(path)
+        return Document(content=b"{}", version="1") if refusal == "is no manifest" else None
+
+    monkeypatch.setattr(local.LocalStore, "read", refuses)
+    rig.lake(11)
+    assert rig.run()["generation"] == 2
+    assert len(rig.parts()) == 2, "the part of both first generations, and the new one"
+    assert rig.broken() == []

@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import logging
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
-from include.exports import contract, formats, sources
+from include.exports import contract, destinations, formats, sources
 from include.exports.columns import HashMask, deliverable
 from include.exports.errors import NotEligible
 from include.exports.sources import Column, Request, Shard
@@ -35,6 +36,11 @@ TIME_TYPES = {
 """Column types that each kind of time column can have. Another one would be compared after a silent conversion. What an
 SQL source declares in `types` is how it is read; the database compares the column as it is."""
 
+SHORTEST = timedelta(hours=1)
+"""What a destination's credential must still last: a run that is refused half-way has read and sent for nothing."""
+SOON = timedelta(days=3)
+"""How long before its end people are warned: there is a weekend in between."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Eligible:
@@ -46,6 +52,26 @@ class Eligible:
     """The requested columns with the types the source gives them."""
     shards: tuple[Shard, ...]
     """At least one."""
+
+
+def check_credential(destination: Any) -> None:
+    """Raise `NotEligible` when the destination's credential has ended or will before the run does. Asks no server."""
+    ends = destinations.module(destination.type).credential_ends(destination)
+    if ends is None:
+        return
+    left = ends - datetime.now(UTC)
+    if left < SHORTEST:
+        says = "has ended" if left <= timedelta() else "ends within the hour,"
+        raise NotEligible(
+            f"the credential of Airflow connection {destination.conn_id!r} {says} at {ends:%Y-%m-%d %H:%M} UTC; get a"
+            " new one and put it into the connection, the definition stays as it is"
+        )
+    if left < SOON:
+        log.warning(
+            "the credential of Airflow connection %r ends at %s UTC; put a new one into the connection before",
+            destination.conn_id,
+            f"{ends:%Y-%m-%d %H:%M}",
+        )
 
 
 def validate(plan: Plan) -> Eligible:

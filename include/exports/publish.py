@@ -102,10 +102,17 @@ def _note_says(plan: Plan, delivery: Delivery, before: Current | None, staging: 
 
 
 def _put_missing(delivery: Delivery, store: Store, staging: Staging, about: Mapping[str, str], parallel: int) -> None:
-    """Put files again that another run's sweep has taken away since they were delivered."""
+    """Put files again that another run's sweep has taken away since they were delivered.
+
+    What may not be looked at counts as it was delivered: it was verified then, and nothing else is known of it.
+    """
 
     def look(file: DeliveredFile) -> None:
-        found = store.stat(file.path)
+        try:
+            found = store.stat(file.path)
+        except DeliveryRefused as error:
+            log.warning("%s counts as it was delivered: %s", store.url(file.path), error)
+            return
         if found is None or found.size != file.staged.size:
             put(store, file.path, file.staged, staging, about)
 

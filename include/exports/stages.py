@@ -15,7 +15,7 @@ from include.exports import pgp
 from include.exports.compose import Delivery, current
 from include.exports.deliver import DeliveredFile, DeliveredTable, deliver
 from include.exports.destinations import connect
-from include.exports.eligibility import Eligible, delivered, validate
+from include.exports.eligibility import Eligible, check_credential, delivered, validate
 from include.exports.encrypt import encrypt
 from include.exports.errors import NotEligible
 from include.exports.extract import StagedFile, extract
@@ -64,6 +64,7 @@ class Stages:
         `NotEligible`.
         """
         log.info("%s: %s into %s", self.export.name, self.window, self.plan.folder)
+        check_credential(self.export.destination)
         with connect(self.export.destination) as store:
             for each in self.plans:
                 current(each, store)

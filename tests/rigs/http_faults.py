@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Mapping
 
 WRITES = {"PATCH", "POST", "PUT"}
@@ -51,6 +52,7 @@ class Front:
     answer: Callable[[Request], Answer]
     failure: Callable[[str], Answer]
     """What a status is answered with."""
+    tls: ssl.SSLContext | None = None
     port: int = 0
     faults: list[Fault] = field(default_factory=list)
     asked: list[Request] = field(default_factory=list)
@@ -60,6 +62,8 @@ class Front:
     def __post_init__(self) -> None:
         handler = type("Handler", (_Handler,), {"front": self})
         server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        if self.tls:
+            server.socket = self.tls.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         self.port = server.server_port
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -52,8 +51,7 @@ def errors(where: str, conn_id: str, field: str = "container") -> Iterator[None]
             remedy = f"check the account, and the rights of Airflow connection {conn_id!r}"
         raise DeliveryRefused(f"{message}; {remedy}") from error
     except exceptions.AzureError as error:
-        # Without its cause, which may quote the address that was asked, and a SAS is part of that.
-        raise DeliveryInterrupted(f"{where}: {_words(error)}; the run is tried again") from None
+        raise DeliveryInterrupted(f"{where}: {_words(error)}; the run is tried again") from error
     except ValueError as error:  # a key that is not base64, half of a service principal
         raise DeliveryRefused(f"{where}: {error}; check Airflow connection {conn_id!r}") from error
 
@@ -65,6 +63,6 @@ def code(error: Any) -> str:
 
 
 def _words(error: Any) -> str:
-    """The first line of a message, and the code: what follows are ids and times. No signature of a SAS."""
-    line = re.sub(r"\bsig=[^&\s'\"]+", "sig=***", error.message.partition("\n")[0].strip())
+    """The first line of a message, and the code: what follows are ids and times."""
+    line = error.message.partition("\n")[0].strip()
     return f"{code(error)}: {line}" if code(error) else line

@@ -68,8 +68,10 @@ from include.exports.model import Part
 from include.exports.paths import RelativePath, Segment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from datetime import datetime
+
+    from azure.storage.blob import BlobServiceClient
 
 MIB = 1 << 20
 
@@ -155,18 +157,17 @@ def connect(destination: BlobDestination) -> Iterator[BlobStore]:
     """The container, signed in by Airflow's WasbHook. Raises `DeliveryRefused` when there is no such connection, or no
     credential in it.
     """
-    from azure.storage.blob import ContainerClient, StandardBlobTier
+    from azure.storage.blob import StandardBlobTier
 
     conn_id = destination.conn_id
     with errors(f"container {destination.container}", conn_id):
-        service, extra = _service(conn_id)
-        client = ContainerClient(service.url, destination.container, credential=service.credential, **settings(extra))
+        service = _service(conn_id)
         key = {"cpk": _customer_key(destination.customer_key_conn_id)} if destination.customer_key_conn_id else {}
     scope = {"encryption_scope": destination.encryption_scope} if destination.encryption_scope else {}
     tier = {"standard_blob_tier": StandardBlobTier(destination.access_tier)} if destination.access_tier else {}
     tags = {"tags": destination.tags} if destination.tags else {}
     options = Options(part_size=destination.part_size, always=key, writes={**key, **scope}, files={**tier, **tags})
-    with client, BlobStore(client, conn_id, options) as store:
+    with service, BlobStore(service, destination.container, conn_id, options) as store:
         yield store
 
 
@@ -177,18 +178,21 @@ def credential_ends(destination: BlobDestination) -> datetime | None:
     return sas_ends(extra.get("sas_token") or (sas[1] if sas else ""))
 
 
-def _service(conn_id: str) -> tuple[Any, Mapping[str, Any]]:
-    """The hook's client, and what its connection says of timeouts and retries."""
+def _service(conn_id: str) -> BlobServiceClient:
+    """A client with the credential of the hook's, which takes no retries but those of Azure Storage."""
     from airflow.providers.microsoft.azure.hooks.wasb import WasbHook
+    from azure.storage.blob import BlobServiceClient
 
     declared = connection(conn_id)
-    extra = {name.removeprefix("extra__wasb__"): value for name, value in declared.extra_dejson.items() if value}
-    if not (declared.password or _SIGN_IN & extra.keys()):
+    extra = {name.removeprefix("extra__wasb__"): value for name, value in declared.extra_dejson.items()}
+    if not (declared.password or any(extra.get(name) for name in _SIGN_IN)):
         raise DeliveryRefused(
             f"Airflow connection {conn_id!r} holds no credential; give it a connection string, an account key, a SAS or"
             " a service principal"
         )
-    return WasbHook(conn_id).get_conn(), {name: extra[name] for name in extra.keys() - _OF_THE_HOOK}
+    signed_in = WasbHook(conn_id).get_conn()
+    options = settings({name: extra[name] for name in extra.keys() - _OF_THE_HOOK})
+    return BlobServiceClient(signed_in.url, credential=signed_in.credential, **options)
 
 
 def _customer_key(conn_id: str) -> Any:

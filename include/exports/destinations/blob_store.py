@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from pathlib import Path
 
-    from azure.storage.blob import ContainerClient, StorageStreamDownloader
+    from azure.storage.blob import BlobServiceClient, StorageStreamDownloader
 
     from include.exports.destinations import Sent
 
@@ -68,9 +68,10 @@ class _Digests:
 class BlobStore:
     """A `Store` on a container."""
 
-    def __init__(self, client: ContainerClient, conn_id: str, options: Options) -> None:
-        self._client, self._conn_id, self._options = client, conn_id, options
-        self._root = client.url.partition("?")[0]
+    def __init__(self, service: BlobServiceClient, container: str, conn_id: str, options: Options) -> None:
+        self._service, self._client = service, service.get_container_client(container)
+        self._conn_id, self._options = conn_id, options
+        self._root = self._client.url.partition("?")[0]
         self._pool = ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="blocks")
 
     def __enter__(self) -> Self:
@@ -247,15 +248,11 @@ class BlobStore:
         """The account's key, or one that the service gives for a while to who has signed in by a token."""
         from datetime import UTC, datetime
 
-        from azure.storage.blob import BlobServiceClient
-
-        credential = self._client.credential
+        credential = self._service.credential
         if hasattr(credential, "account_key"):
             return {"account_key": credential.account_key}
         if hasattr(credential, "get_token"):
-            account = self._root.removesuffix(f"/{self._client.container_name}")
-            with BlobServiceClient(account, credential=credential) as service:
-                return {"user_delegation_key": service.get_user_delegation_key(datetime.now(UTC), ends)}
+            return {"user_delegation_key": self._service.get_user_delegation_key(datetime.now(UTC), ends)}
         raise DeliveryRefused(
             f"{self.url(path)}: a SAS signs no other; sign in by account key or service principal to share links"
         )

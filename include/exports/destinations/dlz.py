@@ -89,17 +89,15 @@ class DataLandingZoneDestination(Part):
 def connect(destination: DataLandingZoneDestination) -> Iterator[BlobStore]:
     """The container that the connection's SAS URI names. Raises `DeliveryRefused` when it holds none."""
     from azure.core.credentials import AzureSasCredential
-    from azure.storage.blob import ContainerClient
+    from azure.storage.blob import BlobServiceClient
 
     conn_id = destination.conn_id
     declared = connection(conn_id)
     account, container, token = _split(declared.password or "", conn_id)
     with errors(f"{account}/{container}", conn_id, "the connection"):
-        client = ContainerClient(
-            account, container, credential=AzureSasCredential(token), **settings(declared.extra_dejson)
-        )
+        service = BlobServiceClient(account, credential=AzureSasCredential(token), **settings(declared.extra_dejson))
     options = Options(part_size=destination.part_size, always={}, writes={}, files={})
-    with client, BlobStore(client, conn_id, options) as store:
+    with service, BlobStore(service, container, conn_id, options) as store:
         yield store
 
 

@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING
 
 from include.exports import catalog
 from include.exports.alert import AppriseAlert, EmailAlert, SlackAlert, WebhookAlert
+from include.exports.campaigns.event_lake import EventLake
+from include.exports.campaigns.event_tables import EventTables
+from include.exports.campaigns.figures import CampaignResults
+from include.exports.campaigns.results import CampaignResultsExport
 from include.exports.columns import Columns, HashMask, RedactMask
 from include.exports.dataset import DatasetExport
 from include.exports.definition import Export, ManifestFile, Retries, Views
@@ -33,6 +37,8 @@ if TYPE_CHECKING:
 __all__ = [
     "AppriseAlert",
     "BlobDestination",
+    "CampaignResults",
+    "CampaignResultsExport",
     "Columns",
     "Cron",
     "CsvFiles",
@@ -40,6 +46,8 @@ __all__ = [
     "DataLandingZoneDestination",
     "DatasetExport",
     "EmailAlert",
+    "EventLake",
+    "EventTables",
     "Every",
     "HashMask",
     "HivePartition",

@@ -36,6 +36,7 @@ class DatasetExport(Export):
     mode: Literal["incremental", "full"]
     """`incremental`: records whose time column lies in the run's window. `full`: all records as of the run."""
     STAGED: ClassVar[frozenset[str]] = frozenset({"source", "columns", "filter", "order_by", "mode", "files"})
+    FROM_THE_BEGINNING: ClassVar[bool] = True
 
     @property
     def shape(self) -> Columns:

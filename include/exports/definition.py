@@ -141,6 +141,9 @@ class Export(Definition):
     STAGED: ClassVar[frozenset[str]] = frozenset({"source", "mode"})
     """The fields that the staged records depend on."""
 
+    FROM_THE_BEGINNING: ClassVar[bool] = False
+    """Whether the schedule's first window also has all that is older."""
+
     @property
     def dataset_name(self) -> str:
         """The dataset's name in paths."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from include.exports.folder import render
 from include.exports.staging import Target
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from include.exports.definition import Export
     from include.exports.sources import Request
     from include.exports.window import Window
@@ -67,3 +69,14 @@ def plan(export: Export, window: Window) -> Plan:
         manifest=f"{manifest_folder}/{export.manifest.name}",
         request=export.request(window.start, window.end),
     )
+
+
+def plans(export: Export, window: Window) -> tuple[Plan, ...]:
+    """What the run of `window` publishes: a plan for each window, oldest first."""
+    return tuple(plan(export, each) for each in export.windows(window))
+
+
+def reading(published: Sequence[Plan]) -> Plan:
+    """What the run reads: the plan of its last window, which asks for the records of all of them."""
+    first, last = published[0], published[-1]
+    return replace(last, request=last.export.request(first.request.start, last.request.end))

@@ -20,7 +20,7 @@ from include.exports.encrypt import encrypt
 from include.exports.errors import NotEligible
 from include.exports.extract import StagedFile, extract
 from include.exports.manifest import Encryption
-from include.exports.plan import Plan, plan
+from include.exports.plan import Plan, plans, reading
 from include.exports.publish import publish
 from include.exports.serialize import SerializedTable, serialize
 from include.exports.sources import Column, Shard
@@ -48,14 +48,13 @@ class Stages:
 
     @cached_property
     def plans(self) -> tuple[Plan, ...]:
-        """What the run publishes: a plan for each window, oldest first."""
-        return tuple(plan(self.export, window) for window in self.export.windows(self.window))
+        """What the run publishes, oldest first."""
+        return plans(self.export, self.window)
 
     @cached_property
     def plan(self) -> Plan:
-        """What the run does: that of its last window, which asks for the records of all of them."""
-        first, last = self.plans[0], self.plans[-1]
-        return replace(last, request=self.export.request(first.request.start, last.request.end))
+        """What the run reads."""
+        return reading(self.plans)
 
     def validate_eligibility(self, *, resend: bool = False) -> list[int]:
         """Fix what the run reads; returns the numbers of its shards.

@@ -72,7 +72,7 @@ def verify(document: bytes, open_url: Callable[[str], IO[bytes]]) -> list[Verdic
         record_count=sum(entry.meta.record_count for entry in manifest.entries),
     )
     derived = {name: table for table in manifest.export.tables for name in table.files}
-    if manifest.meta != sums or (not derived and manifest.export.source_count != sums.record_count):
+    if manifest.meta != sums or (not manifest.export.tables and manifest.export.source_count != sums.record_count):
         raise VerificationError("this manifest was changed: its sums are not those of its entries; deliver it again")
     encrypted = manifest.export.encryption is not None
     return [

@@ -58,7 +58,7 @@ def window(export: Export, start: datetime | None, end: datetime | None, run_aft
             " Trigger it with window_start and window_end, or start a backfill"
         )
     start, end = start.astimezone(UTC), end.astimezone(UTC)
-    first = next(intervals(export.schedule), None)
+    first = next(intervals(export.schedule), None) if export.FROM_THE_BEGINNING else None
     if first and end <= first[0]:
         raise NotEligible(
             f"{export.name}: {start.isoformat()} to {end.isoformat()} is before the schedule's first window, which is"

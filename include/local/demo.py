@@ -31,7 +31,7 @@ from include.exports.run import run
 from include.exports.schedules import Once
 from include.exports.verify import verify
 from include.exports.window import intervals
-from include.local import database, environment, lake, stores
+from include.local import database, environment, events, lake, stores
 from include.local.quiet import output_to
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ def main(arguments: Sequence[str]) -> int:
     console = Console(file=stdout, width=max(WIDTH, shutil.get_terminal_size().columns), highlight=False)
     with console.status("Building the sample lake and Airflow's database"), output_to(log):
         dataset = lake.build()
+        events.build()
         database.initialize()
     console.print(f"Sample lake: {_short(dataset.as_uri())}")
     found = catalog.read()

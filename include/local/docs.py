@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from include.exports import folder
+from include.exports.campaigns.results import CampaignResultsExport
 from include.exports.contract import table
 from include.exports.dataset import DatasetExport
 from include.exports.manifest import Manifest
@@ -31,15 +32,20 @@ GENERATED = "<!-- Written by `make docs` from the code. Change the docstrings th
 def pages() -> dict[str, str]:
     """The text of every generated page, by its path in the project."""
     return {
-        "docs/DEFINITION.md": GENERATED + _models("Every field of a definition", DatasetExport) + _macros(),
+        "docs/DEFINITION.md": GENERATED
+        + _models("Every field of a definition", DatasetExport, CampaignResultsExport)
+        + _macros(),
         "docs/DESTINATIONS.md": GENERATED + destinations.markdown(),
         "docs/MANIFEST.md": GENERATED + _models("Every field of the manifest", Manifest),
         "docs/TYPES.md": GENERATED + table.markdown(),
     }
 
 
-def _models(title: str, root: type[BaseModel]) -> str:
-    sections = (_section(model) for model in _reachable(root, []))
+def _models(title: str, *roots: type[BaseModel]) -> str:
+    found: list[type[BaseModel]] = []
+    for root in roots:
+        _reachable(root, found)
+    sections = (_section(model) for model in found)
     return f"# {title}\n\n" + "\n".join(sections)
 
 

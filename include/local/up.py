@@ -15,7 +15,7 @@ from urllib.error import HTTPError
 
 from rich.console import Console
 
-from include.local import database, environment, lake, processes
+from include.local import database, environment, events, lake, processes
 from include.local.quiet import output_to
 from include.local.rest import Rest
 
@@ -47,6 +47,7 @@ def main() -> None:
         console.print(f"Airflow runs already at {address.read_text()}, {_login(home)}; make down stops it")
         return
     lake.build()
+    events.build()
     if not (home / PASSWORDS).exists():
         environment.write_secret(home / PASSWORDS, json.dumps({USER: secrets.token_urlsafe(12)}))
     with output_to(logs / "database.log"):

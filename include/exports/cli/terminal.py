@@ -71,14 +71,14 @@ def interval(export: Export, text: str | None) -> tuple[datetime | None, datetim
 
 
 def planned(export: Export, text: str | None) -> Plan:
-    """What a run of the window that `--window` asks for does."""
-    from include.exports.plan import plan
+    """What a run of the window that `--window` asks for reads, and where it publishes that window."""
+    from include.exports.plan import plans, reading
     from include.exports.window import window
 
     start, end = interval(export, text)
     as_of = export.schedule.starts if isinstance(export.schedule, Once) else datetime.now(UTC)
     try:
-        return plan(export, window(export, start, end, as_of))
+        return reading(plans(export, window(export, start, end, as_of)))
     except ExportError as error:
         raise refused(error) from None
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 SOURCES: Mapping[str, str] = MappingProxyType(
     {
+        "campaign_results": "include.exports.campaigns.figures",
         "lake": "include.exports.sources.lake",
         "sql": "include.exports.sources.sql",
     }
@@ -57,6 +58,8 @@ class Request:
     """A condition in the source's own SQL dialect."""
     order_by: tuple[str, ...] = ()
     """Columns of the source, each optionally followed by ` desc`."""
+    timezone: str = "UTC"
+    """IANA name of the zone whose days are meant, for sources that have a record a day."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,9 @@ UNQUOTED = frozenset({"bigint", "boolean", "decimal", "double", "integer", "smal
 """Kinds of types whose values stand in JSON without quotes. All others are read as text."""
 
 
-def parse(stream: BufferedIOBase, declared: pa.Schema, types: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
+def parse(
+    stream: BufferedIOBase, declared: pa.Schema, types: Mapping[str, str], undeclared: str = "error"
+) -> Iterator[pa.RecordBatch]:
     """The declared columns: `UNQUOTED` ones with all their digits, others as text. A key that is missing is NULL.
 
     `types` are the columns' types as they are declared, for messages.
@@ -37,7 +39,7 @@ def parse(stream: BufferedIOBase, declared: pa.Schema, types: Mapping[str, str])
     for block in _blocks(stream):
         if block.strip():
             try:
-                table = _read(block, fields)
+                table = _read(block, fields, undeclared)
             except pa.ArrowInvalid as error:
                 raise _refused(block.split(b"\n"), line, fields, types) from error
             yield from table.to_batches(max_chunksize=BATCH_ROWS)

@@ -160,25 +160,27 @@ def records(source: SqlSource, request: Request, shard: Shard, con: duckdb.DuckD
 
 
 def _open(source: SqlSource) -> tuple[Reader, DbApiHook]:
-    """The reader for a source's database, and the Airflow hook that knows how to reach it."""
+    """The reader for a source's database, and its hook."""
+    from include.exports.sources import dbapi, postgres
+
+    hook = open_hook(source.conn_id)
+    return (postgres if hook.conn_type == "postgres" else dbapi), hook
+
+
+def open_hook(conn_id: str) -> DbApiHook:
+    """The Airflow hook that knows how to reach a database. Raises `NotEligible` when there is none."""
     from airflow.providers.common.sql.hooks.sql import DbApiHook
     from airflow.sdk import BaseHook
     from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
 
-    from include.exports.sources import dbapi, postgres
-
     try:
-        connection = BaseHook.get_connection(source.conn_id)
+        connection = BaseHook.get_connection(conn_id)
         hook = connection.get_hook()  # type: ignore[no-untyped-call]  # the SDK has no annotations there
     except AirflowNotFoundException as error:
-        raise NotEligible(
-            f"Airflow connection {source.conn_id!r} does not exist; create it or correct conn_id"
-        ) from error
+        raise NotEligible(f"Airflow connection {conn_id!r} does not exist; create it or correct conn_id") from error
     except (AirflowException, ImportError) as error:
-        raise NotEligible(
-            f"Airflow connection {source.conn_id!r}: {error}; install the provider of its type"
-        ) from error
+        raise NotEligible(f"Airflow connection {conn_id!r}: {error}; install the provider of its type") from error
     if not isinstance(hook, DbApiHook):
         kind = connection.conn_type
-        raise NotEligible(f"Airflow connection {source.conn_id!r} is of type {kind!r}, which is not a SQL database")
-    return (postgres if connection.conn_type == "postgres" else dbapi), hook
+        raise NotEligible(f"Airflow connection {conn_id!r} is of type {kind!r}, which is not a SQL database")
+    return hook

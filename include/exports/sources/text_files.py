@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote
 
 from include.exports.contract.kinds import children, kind
@@ -53,12 +53,14 @@ def batches(
     columns: Sequence[str],
     types: Mapping[str, str],
     delimiter: str | None,
+    *,
+    undeclared: Literal["error", "ignore"] = "error",
 ) -> Iterator[pa.RecordBatch]:
     """The records of CSV files, or of NDJSON files when `delimiter` is None, in order.
 
     A column that a file does not have is NULL; a folder level is a column, and hides one of its name in the file; what
-    is not declared is refused. Raises `SourceRefused` naming the file, and row, column and value where they are at
-    fault; `SourceInterrupted` when reading fails.
+    is not declared is refused, or in NDJSON ignored when `undeclared` says so. Raises `SourceRefused` naming the file,
+    and row, column and value where they are at fault; `SourceInterrupted` when reading fails.
     """
     import pyarrow as pa
 
@@ -70,7 +72,7 @@ def batches(
             if delimiter:
                 parsed = csv.parse(stream, delimiter, {*types, *above})
             else:
-                parsed = ndjson.parse(stream, schema(list(types), types), types)
+                parsed = ndjson.parse(stream, schema(list(types), types), types, undeclared)
             for batch in parsed:
                 arrays = []
                 for field in target:

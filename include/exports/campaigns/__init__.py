@@ -1,0 +1,1 @@
+"""What campaigns did and whom they reached, computed from message events."""

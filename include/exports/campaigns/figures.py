@@ -1,0 +1,118 @@
+"""The figures of campaigns as a source of records: one a day, campaign, channel, variation and metric.
+
+A figure of a day depends on the day and on the events, not on the run. Which series a day has, and how far before and
+after it events are looked for, is therefore counted from the day: `REACH` to both sides.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import Field
+
+from include.exports.campaigns import event_lake, event_tables
+from include.exports.campaigns.event_lake import EventLake
+from include.exports.campaigns.events import Events, found
+from include.exports.campaigns.measure import Measurement, measure
+from include.exports.errors import NotEligible
+from include.exports.model import Part
+from include.exports.sources import Column, Request, Shard, Statement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import date, datetime
+
+    import duckdb
+
+REACH = timedelta(days=30)
+"""The longest that a conversion can follow its message. A series without any event for so long is over."""
+
+COLUMNS = {
+    "date": "DATE",
+    "campaign_id": "VARCHAR",
+    "campaign_name": "VARCHAR",
+    "channel": "VARCHAR",
+    "variation_id": "VARCHAR",
+    "variation_name": "VARCHAR",
+    "metric": "VARCHAR",
+    "value": "DECIMAL(18,2)",
+}
+"""A record. `variation_id` is NULL in the figures of all variations together."""
+
+
+class CampaignResults(Part):
+    """The figures of campaigns, from message events."""
+
+    type: Literal["campaign_results"] = "campaign_results"
+    events: Events
+    """Where the message events are."""
+    campaigns: tuple[str, ...] = ()
+    """API ids of the campaigns; every campaign that has events when empty."""
+    revenue_window: timedelta = Field(default=timedelta(days=3), gt=timedelta(), le=REACH)
+    """How long after a message a purchase counts as its revenue: the campaign's primary conversion window."""
+
+    @property
+    def time_column(self) -> None:
+        """None: a record is of a day already."""
+
+
+def describe(source: CampaignResults, request: Request) -> tuple[Column, ...]:
+    """The columns of `COLUMNS`."""
+    import duckdb
+
+    del source, request
+    return tuple(Column(name=name, type=duckdb.sqltype(type_)) for name, type_ in COLUMNS.items())
+
+
+def shards(source: CampaignResults, request: Request) -> tuple[Shard, ...]:
+    """One shard: a user who did something twice must be seen twice. Its files are those of all events of the run."""
+    files = event_lake.files if isinstance(source.events, EventLake) else event_tables.files
+    return (Shard(index=0, files=files(source.events, *_span(request))),)  # type: ignore[arg-type]  # of the same kind
+
+
+def statement(source: CampaignResults, request: Request, shard: Shard) -> Statement:
+    """In words: the SQL of the metrics is in their reference."""
+    del source
+    days = _days(request)
+    types = {event_lake.type_of(file) if "event_type=" in file else file for file in shard.files}
+    return Statement(
+        sql=f"figures of {len(days)} day(s) from {len(types)} type(s) of message events",
+        parameters={"first day": days[0], "last day": days[-1], "timezone": request.timezone},
+    )
+
+
+@contextmanager
+def records(source: CampaignResults, request: Request, shard: Shard, con: duckdb.DuckDBPyConnection) -> Iterator[str]:
+    """The figures of every day of the request, zero where nothing happened, in order."""
+    con.execute("set variable revenue_seconds = ?", [int(source.revenue_window.total_seconds())])
+    start, end = _span(request)
+    what = Measurement(
+        events=source.events,
+        places=found(source.events, shard.files),
+        days=_days(request),
+        timezone=request.timezone,
+        campaigns=source.campaigns,
+        start=start,
+        end=end,
+        reach=REACH,
+    )
+    relation = measure(con, what)
+    yield f"select {', '.join(request.columns or COLUMNS)} from {relation} order by all"
+
+
+def _span(request: Request) -> tuple[datetime, datetime]:
+    if request.start is None or request.end is None:
+        raise NotEligible("figures are of days: a run without a window has none")
+    return request.start - REACH, request.end + REACH
+
+
+def _days(request: Request) -> list[date]:
+    """The days of the request, in its time zone."""
+    if request.start is None or request.end is None:
+        raise NotEligible("figures are of days: a run without a window has none")
+    zone = ZoneInfo(request.timezone)
+    first, after = (moment.astimezone(zone).date() for moment in (request.start, request.end))
+    return [first + timedelta(days=number) for number in range((after - first).days)]

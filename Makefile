@@ -71,7 +71,7 @@ lint: .venv/synced ## Check style, types, the generated reference and the locks
 docs: .venv/synced ## Write the reference of every field from the code
 	@$(PY) -m include.local.docs
 
-bench: benchmarks/.venv/synced ## Measure speed and memory against peers
+bench: benchmarks/.venv/synced $(AZURITE) ## Measure speed and memory against peers
 	@benchmarks/.venv/bin/python -m benchmarks.run
 
 lock: $(UV) ## Lock what the requirements ask for

@@ -6,10 +6,13 @@ import os
 import shutil
 import subprocess
 import sysconfig
+from hashlib import sha256
 from pathlib import Path
+from random import Random
 
 DATA = Path(__file__).parent / "data"
 EVENTS_ROWS = 2_000_000
+BLOCK = 1 << 20
 
 EVENTS = """
 select
@@ -52,6 +55,24 @@ def lineitem(root: Path = DATA) -> Path:
         program = Path(sysconfig.get_path("scripts"), "tpchgen-cli")
         options = ("--scale-factor=1", "--tables=lineitem", f"--output-dir={partial}", "--quiet")
         subprocess.run([program, "parquet", *options], check=True)
+        partial.rename(folder)
+    return folder
+
+
+def files(count: int, size: int, root: Path = DATA) -> Path:
+    """A folder with so many files of so many bytes, which look random, each called by its SHA-256."""
+    folder = root / f"files-{count}x{size}"
+    if not folder.exists():
+        partial, random = _partial(folder), Random(count * size)  # noqa: S311  # no secret
+        for _ in range(count):
+            digest, left = sha256(), size
+            with (partial / "file").open("wb") as file:
+                while left:
+                    block = random.randbytes(min(left, BLOCK))
+                    digest.update(block)
+                    file.write(block)
+                    left -= len(block)
+            (partial / "file").rename(partial / digest.hexdigest())
         partial.rename(folder)
     return folder
 

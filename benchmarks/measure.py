@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from resource import RUSAGE_SELF, getrusage
+from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
 
@@ -20,6 +20,7 @@ from include.exports.engine import THREADS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from resource import struct_rusage
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -40,7 +41,7 @@ class Case(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What a contestant took to write the records of a workload once."""
+    """What a contestant took to do a workload once. Programs that it started count as itself."""
 
     seconds: float
     cpu_seconds: float
@@ -49,6 +50,8 @@ class Run:
     """Bytes written."""
     peak: int
     """The most bytes of memory that were resident at once, Python and its modules included."""
+    grown: int
+    """How many of them came with the workload itself."""
 
 
 def measure(case: Case, source: Path) -> Run:
@@ -64,6 +67,7 @@ def isolated(function: Callable[Arguments, Result], *args: Arguments.args, **kwa
 
 def _prepare() -> None:
     os.environ["AIRFLOW_HOME"] = str(data.DATA / "airflow")
+    os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "WARNING"
     os.environ["POLARS_MAX_THREADS"] = str(THREADS)
     logging.disable(logging.INFO)
 
@@ -73,9 +77,28 @@ def _measure(case: Case, source: Path) -> Run:
     with TemporaryDirectory(dir=data.DATA) as folder:
         write(data.events(WARM_UP_ROWS), case.kind, Path(folder))  # imports what the contestant needs
     with TemporaryDirectory(dir=data.DATA) as folder:
-        os.sync()  # what the run before has left to be written must not slow this one
-        cpu, began = time.process_time(), time.perf_counter()
-        size = write(source, case.kind, Path(folder))
-        seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - cpu
-    peak = getrusage(RUSAGE_SELF).ru_maxrss * MAXRSS_BYTES
-    return Run(seconds=seconds, cpu_seconds=cpu_seconds, size=size, peak=peak)
+        return timed(lambda: write(source, case.kind, Path(folder)))
+
+
+def timed(work: Callable[[], int]) -> Run:
+    """What `work` takes, which returns the bytes that it has written. Imports are to be done."""
+    os.sync()  # what the run before has left to be written must not slow this one
+    before, programs_before, began = getrusage(RUSAGE_SELF), getrusage(RUSAGE_CHILDREN), time.perf_counter()
+    size = work()
+    seconds, own, programs = time.perf_counter() - began, getrusage(RUSAGE_SELF), getrusage(RUSAGE_CHILDREN)
+    own_cpu, programs_cpu = (
+        _cpu_seconds(own) - _cpu_seconds(before),
+        _cpu_seconds(programs) - _cpu_seconds(programs_before),
+    )
+    peak = programs.ru_maxrss if programs_cpu else 0  # without: of a program that an import started
+    return Run(
+        seconds=seconds,
+        cpu_seconds=own_cpu + programs_cpu,
+        size=size,
+        peak=max(own.ru_maxrss, peak) * MAXRSS_BYTES,
+        grown=max(own.ru_maxrss - before.ru_maxrss, peak) * MAXRSS_BYTES,
+    )
+
+
+def _cpu_seconds(used: struct_rusage) -> float:
+    return used.ru_utime + used.ru_stime

@@ -1,8 +1,10 @@
 """Measures this project against its peers, side by side in one run: `make bench`.
 
-A part of it, which leaves RESULTS.md as it is:
+A part of it; RESULTS.md has `--workload delivery` as a part of its own, and is left as it is by other choices:
 
+    python -m benchmarks.run --workload delivery
     python -m benchmarks.run --rounds 1 --workload events --kind json --rows 100000
+    python -m benchmarks.run --rounds 1 --workload delivery --kind s3 --bytes 100000000 --files 500
 """
 
 from __future__ import annotations
@@ -10,17 +12,22 @@ from __future__ import annotations
 from argparse import ArgumentDefaultsHelpFormatter, ArgumentParser
 from collections import defaultdict
 from functools import partial
+from itertools import product
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from benchmarks import data
+from benchmarks import data, delivery, measure, report_delivery, report_serialization
 from benchmarks.contestants import CONTESTANTS, FILES
-from benchmarks.measure import Case, isolated, measure
-from benchmarks.report import MB, TIMES, tables, write
+from benchmarks.measure import Case
+from benchmarks.report import MB
+from benchmarks.report_serialization import TIMES
+from include.local import stores
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from benchmarks.measure import Run
@@ -33,40 +40,83 @@ WIDTH = 120
 """Columns at least, which the tables need."""
 
 
+class Turns:
+    """Lets contestants take turns, and keeps what they took."""
+
+    def __init__(self, console: Console, measure: Callable[[Case, Path], Run]) -> None:
+        self.console, self.measure = console, measure
+        self.runs: dict[Case, list[Run]] = defaultdict(list)
+
+    def take(self, turn: str, case: Case, source: Path) -> None:
+        """One run, unless the contestant has had its time."""
+        if sum(run.seconds for run in self.runs[case]) >= PATIENCE:
+            return
+        run = self.measure(case, source)
+        self.runs[case].append(run)
+        name = f"{case.workload:12} {case.kind:8} {case.contestant:11}"
+        figures = f"{run.seconds:6.2f} s {run.cpu_seconds:6.2f} s CPU {run.peak / MB:6.0f} MB"
+        self.console.print(f"{turn:10} {name} {figures}")
+
+    def rounds(self, count: int, compared: Iterable[tuple[Case, Path]]) -> None:
+        """Let those that are compared follow each other: whatever else the machine does hits them alike."""
+        cases = list(compared)
+        for number, (case, source) in product(range(1, count + 1), cases):
+            self.take(f"{number}/{count}", case, source)
+
+
 def main() -> None:
-    """Measure, print, and write RESULTS.md when all of it was measured."""
+    """Measure, print, and write those parts of RESULTS.md of which all was measured."""
     parser = ArgumentParser("python -m benchmarks.run", formatter_class=ArgumentDefaultsHelpFormatter)
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often each contestant writes")
     parser.add_argument("--rows", type=int, default=data.EVENTS_ROWS, help="of events")
-    parser.add_argument("--workload", choices=("events", "lineitem"), help="only this one")
-    parser.add_argument("--kind", choices=tuple(FILES), help="only this kind of file")
+    parser.add_argument("--bytes", type=int, default=delivery.BYTES, help="of the large file that is delivered")
+    parser.add_argument("--files", type=int, default=delivery.FILES, help="small ones that are delivered")
+    parser.add_argument("--workload", choices=("events", "lineitem", "delivery"), help="only this one")
+    parser.add_argument("--kind", choices=(*FILES, *stores.KINDS), help="only this kind of file or store")
     options = parser.parse_args()
-
+    chosen, complete = options.workload, vars(options) == vars(parser.parse_args([])) | {"workload": options.workload}
     console = Console(highlight=False, width=max(WIDTH, get_terminal_size().columns))
-    runs: dict[Case, list[Run]] = defaultdict(list)
+    if chosen != "delivery" and options.kind not in stores.KINDS:
+        runs = _serialization(options, console)
+        console.print(*report_serialization.REPORT.tables(runs))
+        if complete and chosen is None:
+            report_serialization.REPORT.write(runs)
+    if chosen in {"delivery", None} and options.kind not in FILES:
+        runs = _delivery(options, console)
+        console.print(*report_delivery.REPORT.tables(runs))
+        if complete:
+            report_delivery.REPORT.write(runs)
 
-    def take_turn(turn: str, case: Case, source: Path) -> None:
-        run = measure(case, source)
-        runs[case].append(run)
-        name = f"{case.workload:12} {case.kind:8} {case.contestant:11}"
-        console.print(f"{turn:10} {name} {run.seconds:6.2f} s {run.cpu_seconds:6.2f} s CPU {run.peak / MB:6.0f} MB")
 
+def _serialization(options: Namespace, console: Console) -> dict[Case, list[Run]]:
+    turns = Turns(console, measure.measure)
     sources = {"events": partial(data.events, options.rows), "lineitem": data.lineitem}
-    folders = {name: isolated(make) for name, make in sources.items() if options.workload in {name, None}}
+    folders = {name: measure.isolated(make) for name, make in sources.items() if options.workload in {name, None}}
     kinds = [kind for kind in FILES if options.kind in {kind, None}]
-    for number in range(1, options.rounds + 1):
-        for name, folder in folders.items():
-            # Those that are compared follow each other, so that whatever else the machine does hits them alike.
-            for case in (Case(name, kind, contestant) for kind in kinds for contestant in CONTESTANTS):
-                if sum(run.seconds for run in runs[case]) < PATIENCE:
-                    take_turn(f"{number}/{options.rounds}", case, folder)
+    compared = product(folders.items(), kinds, CONTESTANTS)
+    turns.rounds(options.rounds, [(Case(name, kind, who), folder) for (name, folder), kind, who in compared])
     if "events" in folders:
         for kind in kinds:
-            take_turn("memory", Case(f"events x{TIMES}", kind, "stages"), data.times(folders["events"], TIMES))
+            turns.take("memory", Case(f"events x{TIMES}", kind, "stages"), data.times(folders["events"], TIMES))
+    return turns.runs
 
-    console.print(*tables(runs))
-    if options == parser.parse_args([]):
-        write(runs)
+
+def _delivery(options: Namespace, console: Console) -> dict[Case, list[Run]]:
+    turns = Turns(console, delivery.measure)
+    folders = {
+        delivery.LARGE: data.files(1, options.bytes),
+        delivery.SMALL: data.files(options.files, delivery.SMALL_BYTES),
+    }
+    kinds = [kind for kind in stores.KINDS if options.kind in {kind, None}]
+    turns.rounds(
+        options.rounds,
+        [
+            (Case(name, kind, who), folder)
+            for (name, folder), kind in product(folders.items(), kinds)
+            for who in delivery.CONTESTANTS[kind]
+        ],
+    )
+    return turns.runs
 
 
 if __name__ == "__main__":

@@ -1,14 +1,19 @@
-"""What `make bench` compares writes the same records."""
+"""What `make bench` compares writes the same records, and delivers the same files."""
 
 import csv
 import gzip
+import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks import data
+from benchmarks import data, delivery, report, report_delivery
 from benchmarks.contestants import CONTESTANTS, FILES
+from benchmarks.measure import Case, Run
+from include.exports import destinations
+from include.local import stores
 
 ROWS = 3000
 
@@ -21,6 +26,50 @@ def test_a_contestant_writes_every_record(contestant: str, kind: str, tmp_path: 
     size = CONTESTANTS[contestant](data.events(ROWS, tmp_path), kind, target)
     (file,) = target.glob("delivered/*/*/part-*" if contestant == "stages" else "file")
     assert (_records(kind, file), file.stat().st_size) == (ROWS, size)
+
+
+@pytest.mark.parametrize(
+    ("kind", "contestant"),
+    [(kind, who) for kind in stores.KINDS for who in delivery.CONTESTANTS[kind] if who != "rclone"],  # as polars
+)
+def test_a_contestant_delivers_every_file(kind: str, contestant: str, tmp_path: Path, monkeypatch) -> None:
+    files = [*data.files(3, 1000, tmp_path).iterdir(), *data.files(1, 20 << 20, tmp_path).iterdir()]
+    with stores.serve(kind, tmp_path) as store:
+        for conn_id, text in store.connections.items():
+            monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", text)
+        delivery.CONTESTANTS[kind][contestant](files, store, "folder")
+        with destinations.connect(store.destination) as there:
+            for number, file in enumerate(files):
+                named = f"part-{number:05d}-{file.name[:32]}.json" if contestant == delivery.OURS else file.name
+                assert there.open(f"folder/{named}").read() == file.read_bytes()
+
+
+def test_a_part_of_the_results_is_replaced_and_the_others_stay(tmp_path: Path, monkeypatch) -> None:
+    results = tmp_path / "RESULTS.md"
+    results.write_text("# One\n\nfirst\n\n# Delivery against the stores' own clients\n\nbefore\n")
+    monkeypatch.setattr(report, "RESULTS", results)
+    monkeypatch.setattr(report, "version", lambda _: "1.0")  # what `make bench` alone installs
+    run = Run(seconds=2.0, cpu_seconds=1.0, size=4_000_000, peak=9_000_000, grown=3_000_000)
+    cases = [Case("large", "s3", who) for who in ("deliver", "boto3", "rclone")]
+    runs = {case: [replace(run, seconds=seconds)] for case, seconds in zip(cases, (2.0, 3.0, 1.5), strict=True)}
+    report_delivery.REPORT.write(runs)
+    report_delivery.REPORT.write(runs)
+    one, written = results.read_text().split("\n# ")
+    assert (one, written.splitlines()[0]) == ("# One\n\nfirst\n", "Delivery against the stores' own clients")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in written.splitlines() if line.startswith("|")]
+    assert [row for row in rows if row[0] == "large"] == [
+        ["large", "s3: speed of deliver / rclone", ">= 0.9", "0.75", "NO"],
+        ["large", "s3: more MB of deliver", "<= 100", "3", "yes"],
+        ["large", "s3", "deliver", "2.00", "2.00 - 2.00", "2.0", "0.75", "1.00", "3", "9", "1"],
+        ["large", "s3", "boto3", "3.00", "3.00 - 3.00", "1.3", "0.50", "1.00", "3", "9", "1"],
+        ["large", "s3", "rclone", "1.50", "1.50 - 1.50", "2.7", "1.00", "1.00", "3", "9", "1"],
+    ]
+
+
+def test_files_are_the_same_each_time_and_called_by_their_hash(tmp_path: Path) -> None:
+    first, second = (sorted(data.files(3, 2_000_000, tmp_path / name).iterdir()) for name in ("first", "second"))
+    assert [file.name for file in first] == [hashlib.sha256(file.read_bytes()).hexdigest() for file in second]
+    assert {file.stat().st_size for file in first} == {2_000_000}
 
 
 def test_events_are_the_same_bytes_each_time(tmp_path: Path) -> None:

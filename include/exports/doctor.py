@@ -30,6 +30,14 @@ Result = Literal["works", "missing", "fails", "not offered", "not tried"]
 MIB = 1 << 20
 SMALL_FILES, SMALL_SIZE = 64, 4096
 ODD_NAMES = ("day=2019-11-25!-_.*'()=", "n" * 150)
+RIGHTS = {
+    "signs in and writes": "it takes the right to create files, and to look at what was created",
+    "reads it back": "it takes the right to read",
+    "replaces what it has read": "it takes the right to replace what is there",
+    "share link": "it takes the right to read",
+    "removes what it wrote": "it takes the right to delete; without it, what a new generation supersedes stays",
+}
+"""What a case needs and may not have been granted, where the store does not say more than no."""
 UNCONDITIONAL = "; this server does not keep a write's conditions, so never run a window of an export twice at one time"
 LINK = "test_a_share_link_lets_anybody_read_until_it_expires"
 """The test of the contract that a store without links declares as a gap."""
@@ -71,7 +79,8 @@ class Examination:
         try:
             finding = Finding(case=case, result="works", facts=attempt())
         except ExportError as error:
-            finding = Finding(case=case, result=refused, facts=str(error))
+            right = RIGHTS.get(case) if isinstance(error, DeliveryRefused) else None
+            finding = Finding(case=case, result=refused, facts=f"{error}{f' ({right})' if right else ''}")
         self.findings.append(finding)
         return finding.result == "works"
 
@@ -231,5 +240,5 @@ def _shares(scratch: Scratch) -> str:
 
 def _removed(remains: Remains | None) -> str:
     if remains and remains.error:
-        raise DeliveryRefused(f"{remains.error}; what a new generation supersedes would stay, too")
+        raise remains.error
     return f"{remains.removed if remains else 0} files; a store that has folders keeps the empty {FOLDER}/"

@@ -19,10 +19,18 @@ from include.exports.campaigns.event_types import event_types
 from include.local.lake import LAKE
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 AVRO = {"VARCHAR": "string", "BIGINT": "long", "DOUBLE": "float", "BOOLEAN": "boolean"}
+OF_THE_API = {
+    "campaign_id": "campaign_api_id",
+    "message_variation_id": "message_variation_api_id",
+    "app_id": "app_api_id",
+    "app_group_id": "app_group_api_id",
+}
+"""Columns that the SQL share calls otherwise."""
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 
@@ -283,6 +291,21 @@ def write_lake(events: Iterator[Event] | Sequence[Event], folder: Path, form: st
         file = place / f"dataexport.prod-01.S3.integration.1+0+{len(records)}.{form}"
         complete = [{name: record.get(name) for name in event_types()[type_].columns} for record in records]
         _WRITERS[form](file, type_, complete)
+
+
+def write_tables(events: Iterator[Event] | Sequence[Event], database: sqlite3.Connection) -> None:
+    """Write events as the tables of Braze's SQL share: their ids are those of the API."""
+    types: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for event in events:
+        types[event.type].append(event.record)
+    for type_, records in types.items():
+        kind = event_types()[type_]
+        shared = {name: OF_THE_API.get(name, name).upper() for name in kind.columns if not name.endswith("_name")}
+        database.execute(f"CREATE TABLE {kind.table} ({', '.join(shared.values())})")
+        places = ", ".join("?" * len(shared))
+        rows = [[record.get(name) for name in shared] for record in records]
+        database.executemany(f"INSERT INTO {kind.table} VALUES ({places})", rows)  # names of our own
+    database.commit()
 
 
 def _write_avro(file: Path, type_: str, records: list[dict[str, Any]]) -> None:

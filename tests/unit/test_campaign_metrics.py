@@ -1,17 +1,20 @@
 """Every metric of e-mail, push and campaigns, against figures that plain Python computes from the same events."""
 
+import json
+import sqlite3
 from collections import defaultdict
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from include.exports import CampaignResults, EventLake
+from include.exports import CampaignResults, EventLake, EventTables
 from include.exports.campaigns import figures
 from include.exports.engine import connect
 from include.exports.sources import Request
-from include.local.events import Campaign, generate, write_lake
+from include.local.events import Campaign, generate, write_lake, write_tables
 
 DAYS = 9
 WEEK, MONTH = 7 * 86_400, 30 * 86_400
@@ -196,3 +199,17 @@ def test_every_figure_is_that_of_plain_python(tmp_path, seed, zone, start, form)
     found = measured(source, start, zone)
     assert {key: value for key, value in found.items() if value} == {k: v for k, v in expected.items() if v}
     assert expected.keys() <= found.keys()
+
+
+def test_tables_of_a_database_give_the_same_figures(tmp_path, monkeypatch):
+    start = datetime(2024, 2, 27, tzinfo=UTC)
+    campaign = Campaign(id="many", name="Many", channels=("email", "ios_push"), control=True)
+    events = list(generate([campaign], start=start, days=DAYS, users=25, seed=5))
+    with closing(sqlite3.connect(tmp_path / "share.db")) as database:
+        write_tables(events, database)
+    monkeypatch.setenv("AIRFLOW_CONN_SHARE", json.dumps({"conn_type": "sqlite", "host": str(tmp_path / "share.db")}))
+    write_lake(events, tmp_path / "lake", "ndjson")
+    late = EventLake(path=str(tmp_path / "lake"), format="ndjson", lateness=timedelta(days=40))
+    found = measured(CampaignResults(events=EventTables(conn_id="share")), start, "UTC")
+    assert found == measured(CampaignResults(events=late), start, "UTC")
+    assert sum(found.values()) > 0

@@ -6,6 +6,8 @@ import json
 import random
 import re
 import socket
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -14,10 +16,10 @@ from urllib.request import urlopen
 
 import pytest
 
-from include.exports import destinations
+from include.exports import DatasetExport, JsonFiles, LakeSource, Once, destinations
 from include.exports.destinations import DESTINATIONS, Document, connect, open_url, path_problem
-from include.exports.errors import DeliveryInterrupted, DeliveryRefused, VerificationError
-from include.exports.paths import LONGEST_PATH, LONGEST_SEGMENT, relative_path
+from include.exports.errors import DefinitionError, DeliveryInterrupted, DeliveryRefused, VerificationError
+from include.exports.paths import LONGEST_PATH, LONGEST_SEGMENT, PROJECT, relative_path
 from include.local.destinations import OUTCOMES
 from tests.rigs import tcp_faults
 from tests.rigs.destinations import RIGS
@@ -309,12 +311,65 @@ def test_a_server_that_keeps_failing_is_given_up_with_one_error(rig, store, sour
     assert rig.visible() == {}
 
 
-def test_many_small_files_go_through_few_connections(rig, store, source):
-    path = source(b"rows")
-    for number in range(300):
-        store.put(path, f"part-{number:05d}", sha(b"rows"))
-    assert len(rig.visible()) == 300
-    assert rig.connections() <= 4
+@pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.large)])
+def test_many_small_files_go_through_few_connections(rig, store, source, count):
+    path, parallel = source(b"rows"), destinations.module(rig.destination.type).CAPABILITIES.parallel
+    with ThreadPoolExecutor(parallel) as pool:
+        list(pool.map(lambda number: store.put(path, f"part-{number:05d}", sha(b"rows")), range(count)))
+    assert len(rig.visible()) == count
+    assert rig.connections() <= parallel + 3, "one each, and what the rig itself opens"
+
+
+def test_how_much_was_sent_is_told_as_it_goes(rig, store, source):
+    content, told = noise(2 * rig.part_size + 3), []
+    store.put(source(content), "part", sha(content), sent=told.append)
+    assert (sum(told), len(told) > 1) == (len(content), True)
+    told.clear()
+    store.put(source(content), "part", sha(content), sent=told.append)
+    assert sum(told) == 0, "what is there already is not sent"
+
+
+ODD_NAMES = ("a b", "50%", "a+b", "größe", "a\x07b", "a\nb", "a\\b", "a//b", "a/../b", "n" * 1_000)
+
+
+def test_a_name_that_some_store_changes_or_forbids_is_refused_when_it_is_declared(rig):
+    export = {"name": "events", "owner": "tests", "source": LakeSource(path="lake"), "mode": "full"}
+    export |= {"files": JsonFiles(), "schedule": Once(at="2024-05-01"), "destination": rig.destination}
+    DatasetExport(**export)
+    for name in ODD_NAMES:
+        elsewhere = type(rig.destination)(**rig.destination.model_dump() | {"prefix": name})
+        with pytest.raises(DefinitionError, match=r"destination\.prefix: "):
+            DatasetExport(**export | {"destination": elsewhere})
+        with pytest.raises(DefinitionError, match=r"folder: "):
+            DatasetExport(**export | {"folder": f"{name}/%EXPORT_TIME%"})
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from pydantic import TypeAdapter
+from include.exports.definition import Destination
+from include.exports.destinations import connect
+
+with connect(TypeAdapter(Destination).validate_json(sys.argv[1])) as store:
+    store.put(Path(sys.argv[2]), "part", sys.argv[3])
+"""
+
+
+def test_a_writer_that_is_killed_half_way_leaves_nothing_visible(rig, store, source):
+    content = noise(rig.part_size * 3)
+    path = source(content)
+    with tcp_faults.between(rig.address()) as network:
+        network.rate = rig.part_size / 2
+        arguments = rig.through(network.port).model_dump_json(), str(path), sha(content)
+        with subprocess.Popen([sys.executable, "-c", KILLED, *arguments], cwd=PROJECT) as writer:
+            while network.carried < rig.part_size:
+                assert writer.poll() is None, "it ended before it could be killed"
+                time.sleep(0.01)
+            writer.kill()
+    assert (rig.visible(), store.stat("part")) == ({}, None)
+    store.put(path, "part", sha(content))
+    assert rig.visible() == {"part": content}
 
 
 def test_a_slow_network_still_delivers(rig, source):

@@ -35,6 +35,8 @@ class Network:
     """Bytes from a client after which its connection is reset, while there are `resets`."""
     resets: int = 0
     """How many connections are still reset."""
+    carried: int = 0
+    """Bytes that have come from clients so far."""
     silent: bool = False
     """Nothing passes any more, and neither side is told."""
 
@@ -59,6 +61,7 @@ class Network:
         try:
             while chunk := await reader.read(CHUNK):
                 count += len(chunk)
+                self.carried += len(chunk) if ends else 0
                 if ends and self.resets > 0 and count >= self.reset_after:
                     self.resets -= 1
                     for end in ends:

@@ -4,11 +4,22 @@ import json
 from collections import defaultdict
 from pathlib import Path
 
+import airflow  # noqa: F401  # configures logging when it is imported, after which a caplog begun before hears nothing
 import pytest
 
-from include.exports import destinations
+from include.exports import (
+    Daily,
+    DatasetExport,
+    JsonFiles,
+    LakeSource,
+    ManifestFile,
+    TimeColumn,
+    Views,
+    destinations,
+)
 from include.exports.destinations import DESTINATIONS, connect
 from tests.rigs.destinations import RIGS
+from tests.rigs.runs import Runs
 
 OUTCOMES = pytest.StashKey[dict[tuple[str, str], set[str]]]()
 
@@ -80,3 +91,26 @@ def source(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Runs an export of that many records to a destination."""
+    runs = []
+
+    def deliver(destination, rows: int) -> dict:
+        export = DatasetExport(
+            name="events",
+            owner="tests",
+            source=LakeSource(path=str(tmp_path / "lake"), time_column=TimeColumn(name="at")),
+            mode="incremental",
+            schedule=Daily(start="2019-11-24", end="2019-12-01"),
+            files=JsonFiles(max_rows=60),
+            destination=destination,
+            manifest=ManifestFile(views=Views(files="files.txt")),
+        )
+        runs.append(Runs(tmp_path, export, runs=len(runs)))
+        runs[-1].lake(rows)
+        return runs[-1].run()
+
+    return deliver

@@ -13,7 +13,7 @@ import pytest
 from azure.core.credentials import AzureNamedKeyCredential
 from azure.storage.blob import ContainerClient
 
-from include.exports import BlobDestination, Daily, DatasetExport, JsonFiles, LakeSource, TimeColumn
+from include.exports import BlobDestination
 from include.exports.destinations import Stored, connect
 from include.exports.destinations.blob_store import BlobStore
 from include.exports.errors import DeliveryInterrupted, DeliveryRefused
@@ -21,7 +21,6 @@ from include.local.stores import azurite
 from tests.rigs import azure, certificate, entra
 from tests.rigs.blob import FEW, BlobRig
 from tests.rigs.http_faults import Front
-from tests.rigs.runs import Runs
 
 MIB = 1 << 20
 
@@ -33,33 +32,6 @@ def sha(content: bytes) -> str:
 @pytest.fixture
 def rig(tmp_path, monkeypatch):
     return BlobRig(tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def source(tmp_path):
-    def write(content: bytes):
-        path = tmp_path / "source"
-        path.write_bytes(content)
-        return path
-
-    return write
-
-
-@pytest.fixture
-def runs(tmp_path, rig):
-    """Runs of an export into the container."""
-    export = DatasetExport(
-        name="events",
-        owner="tests",
-        source=LakeSource(path=str(tmp_path / "lake"), time_column=TimeColumn(name="at")),
-        mode="incremental",
-        schedule=Daily(start="2019-11-24", end="2019-12-01"),
-        files=JsonFiles(),
-        destination=rig.destination,
-    )
-    made = Runs(tmp_path, export)
-    made.lake(20)
-    return made
 
 
 @pytest.fixture(scope="module")
@@ -133,13 +105,13 @@ def test_a_file_that_changes_before_it_is_sent_is_refused_by_the_service(rig, so
     assert rig.visible() == {}
 
 
-def test_a_sas_that_may_only_create_delivers_each_window_once(rig, runs):
-    runs.declare(destination=rig.by("c"))
-    runs.run()
+def test_a_sas_that_may_only_create_delivers_each_window_once(rig, run):
+    destination = rig.by("c")
+    run(destination, 20)
     before = rig.visible()
-    assert sorted(name.rpartition(".")[2] for name in before) == ["gz", "json"]
+    assert sorted(name.rpartition(".")[2] for name in before) == ["gz", "json", "txt"]
     with pytest.raises(DeliveryRefused, match=r"grant (this action|reading) to .* 'by_c'"):
-        runs.run()
+        run(destination, 20)
     assert rig.visible() == before
 
 

@@ -6,13 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from include.exports import Daily, DataLandingZoneDestination, DatasetExport, JsonFiles, LakeSource, TimeColumn
+from include.exports import DataLandingZoneDestination
 from include.exports.destinations import connect
 from include.exports.errors import DeliveryRefused
 from include.local.stores import azurite, dlz
 from tests.rigs import azure
 from tests.rigs.dlz import DataLandingZoneRig
-from tests.rigs.runs import Runs
 
 
 @pytest.fixture
@@ -20,27 +19,16 @@ def rig(tmp_path, monkeypatch):
     return DataLandingZoneRig(tmp_path, monkeypatch)
 
 
-def test_a_run_delivers_into_the_container_and_says_how_long_it_stays(tmp_path, rig):
+def test_a_run_delivers_into_the_container_and_says_how_long_it_stays(rig, run):
     """The administrator's key looks: path-style addresses make it easy to write to container/container/path."""
-    export = DatasetExport(
-        name="events",
-        owner="tests",
-        source=LakeSource(path=str(tmp_path / "lake"), time_column=TimeColumn(name="at")),
-        mode="incremental",
-        schedule=Daily(start="2019-11-24", end="2019-12-01"),
-        files=JsonFiles(),
-        folder="events/%DATETIME(yyyy-MM-dd)%",
-        destination=rig.destination,
-    )
-    runs = Runs(tmp_path, export)
-    runs.lake(20)
-    result = runs.run()
+    result = run(rig.destination, 20)
+    folder = "events/exportTime=201911260000"
     found = rig.visible()
-    manifest = json.loads(found.pop("events/2019-11-26/_manifest.json"))
-    (part,) = found
-    assert part.startswith("events/2019-11-26/part-00000-")
-    assert [entry["url"] for entry in manifest["entries"]] == [f"{azure.url()}/{rig.container}/{part}"]
-    assert "sig=" not in result["manifest"]
+    manifest = json.loads(found[f"{folder}/_manifest.json"])
+    (entry,) = manifest["entries"]
+    part = entry["url"].removeprefix(f"{azure.url()}/{rig.container}/")
+    assert found.keys() == {part, f"{folder}/files.txt", f"{folder}/_manifest.json"}
+    assert result["manifest"] == f"{azure.url()}/{rig.container}/{folder}/_manifest.json"
     assert manifest["export"]["retention_days"] == 7
 
 

@@ -77,7 +77,7 @@ MIB = 1 << 20
 
 CAPABILITIES = Capabilities(
     checksums=("md5",),
-    parallel=4,
+    parallel=6,  # with the 4 blocks in flight, the 10 connections that Azure's transport keeps open
     gaps={
         "test_a_failure_half_way_leaves_nothing_behind": "the blocks that were sent stay, seen by no reader, until the"
         " file is delivered or Azure removes them after a week",

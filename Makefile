@@ -1,6 +1,6 @@
 # What people and CI do with this project on one machine. Needs CPython 3.11-3.13, pip and make.
 
-.PHONY: help demo up down list check plan run verify new test contract lint docs bench lock clean
+.PHONY: help demo up down list check plan run verify share doctor new test contract lint docs bench lock clean
 
 # The newest Python in range that really runs: a version manager's shim may be there and not work.
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
@@ -44,8 +44,14 @@ plan: lake/open_bandit ## Say exactly what a run would do: NAME=... [WINDOW=...]
 run: lake/open_bandit ## Run one export through its DAG: NAME=... [WINDOW=...]
 	@$(PY) -m include.exports run $(NAME) $(if $(WINDOW),--window $(WINDOW))
 
-verify: .venv/synced ## Read delivered files back and compare them with MANIFEST=...
-	@$(PY) -m include.exports verify $(MANIFEST)
+verify: .venv/synced ## Read delivered files back and compare them with their manifest: NAME=... [WINDOW=...], or MANIFEST=...
+	@$(PY) -m include.exports verify $(or $(MANIFEST),$(NAME)) $(if $(WINDOW),--window $(WINDOW))
+
+share: .venv/synced ## Print links at which anybody can read a published window: NAME=... [WINDOW=...]
+	@$(PY) -m include.exports share $(NAME) $(if $(WINDOW),--window $(WINDOW))
+
+doctor: .venv/synced ## Try out the destination of an export: NAME=...
+	@$(PY) -m include.exports doctor $(NAME)
 
 new: .venv/synced ## Write a definition from a few answers
 	@$(PY) -m include.exports new

@@ -119,7 +119,7 @@ def _served(kind: str, console: Console, log: Path) -> Iterator[LocalStore | Non
             os.environ[f"AIRFLOW_CONN_{conn_id.upper()}"] = connection
         fields = server.destination.model_dump(exclude_defaults=True)
         declared = ", ".join(f"{name}={value!r}" for name, value in fields.items())
-        console.print(f"Destination: {type(server.destination).__name__}({escape(declared)})")
+        console.print(f"Destination: {type(server.destination).__name__}({escape(declared)})", soft_wrap=True)
         yield server
 
 
@@ -148,7 +148,7 @@ def _demonstrate(export: Export, console: Console, log: Path) -> bool:
     console.print("", tree, sep="\n")
     console.print(f"{rows:,} rows, {files} files, {size:,} bytes, {time.monotonic() - began:.1f} s")
     for one in published[-1:]:
-        console.print(f"last manifest: {_short(one['manifest'])}")
+        console.print(f"last manifest: {_short(one['manifest'])}", soft_wrap=True)
     return intact
 
 

@@ -20,6 +20,7 @@ from include.exports.destinations.blob import BlobDestination
 from include.exports.destinations.dlz import DataLandingZoneDestination
 from include.exports.destinations.local import LocalDestination
 from include.exports.destinations.s3 import S3Destination
+from include.exports.destinations.sftp import SftpDestination
 from include.exports.formats.csv import CsvFiles
 from include.exports.formats.json import JsonFiles
 from include.exports.formats.parquet import ParquetFiles
@@ -62,6 +63,7 @@ __all__ = [
     "RedactMask",
     "Retries",
     "S3Destination",
+    "SftpDestination",
     "SlackAlert",
     "SqlSource",
     "TimeColumn",

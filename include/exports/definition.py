@@ -15,6 +15,7 @@ from include.exports.destinations.blob import BlobDestination
 from include.exports.destinations.dlz import DataLandingZoneDestination
 from include.exports.destinations.local import LocalDestination
 from include.exports.destinations.s3 import S3Destination
+from include.exports.destinations.sftp import SftpDestination
 from include.exports.errors import Problem
 from include.exports.folder import FolderTemplate, changes, macros, render, units
 from include.exports.formats.csv import CsvFiles
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 
 Files = Annotated[CsvFiles | JsonFiles | ParquetFiles, Field(discriminator="type")]
 Destination = Annotated[
-    BlobDestination | DataLandingZoneDestination | LocalDestination | S3Destination, Field(discriminator="type")
+    BlobDestination | DataLandingZoneDestination | LocalDestination | S3Destination | SftpDestination,
+    Field(discriminator="type"),
 ]
 
 DAY_UNITS = ("year", "month", "day")

@@ -18,7 +18,7 @@ from include.exports import (
     destinations,
 )
 from include.exports.destinations import DESTINATIONS, connect
-from tests.rigs.destinations import RIGS
+from tests.rigs.destinations import OTHERS, RIGS
 from tests.rigs.runs import Runs
 
 OUTCOMES = pytest.StashKey[dict[tuple[str, str], set[str]]]()
@@ -62,16 +62,21 @@ def pytest_sessionfinish(session, exitstatus):
 def _of_contract(item):
     """Destination and test, when it is one that every destination takes."""
     kind = item.callspec.params.get("rig") if hasattr(item, "callspec") else None
-    return (kind, item.originalname) if kind and item.path.name == "test_destinations.py" else None
+    return (_kind(kind), item.originalname) if kind and item.path.name == "test_destinations.py" else None
 
 
-@pytest.fixture(params=DESTINATIONS)
+def _kind(server):
+    """The type of destination that a server is for."""
+    return server.partition(" ")[0]
+
+
+@pytest.fixture(params=[*RIGS, *OTHERS])
 def rig(request, tmp_path, monkeypatch):
     """An empty destination; a test that it has declared a gap for must fail."""
-    gaps = destinations.module(request.param).CAPABILITIES.gaps
+    gaps = destinations.module(_kind(request.param)).CAPABILITIES.gaps
     if reason := gaps.get(request.node.originalname):
         request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
-    return RIGS[request.param](tmp_path, monkeypatch)
+    return (RIGS | OTHERS)[request.param](tmp_path, monkeypatch)
 
 
 @pytest.fixture

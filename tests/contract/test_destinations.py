@@ -245,7 +245,8 @@ def test_many_writers_of_one_part_leave_it_complete(rig, store, source):
 def test_a_place_that_does_not_exist_is_refused_and_not_made(rig, source):
     with (
         pytest.raises(
-            DeliveryRefused, match=r"check that the folder exists, is mounted|create the (bucket|container), or correct"
+            DeliveryRefused,
+            match=r"check that the folder exists, is mounted|create the (bucket|container|folder), or correct",
         ),
         connect(rig.missing()) as store,
     ):
@@ -255,8 +256,8 @@ def test_a_place_that_does_not_exist_is_refused_and_not_made(rig, source):
 def test_a_login_that_is_refused_is_not_repeated(rig, source):
     before = rig.requests()
     with (
-        connect(rig.without_login()) as store,
         pytest.raises(DeliveryRefused, match=r"check the credentials of Airflow connection 'wrong'"),
+        connect(rig.without_login()) as store,
     ):
         store.put(source(b"rows"), "part", sha(b"rows"))
     assert rig.requests() - before <= 2, "one question whether it is there, one attempt to send it"

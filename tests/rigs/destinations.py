@@ -13,6 +13,7 @@ from include.exports import LocalDestination
 from tests.rigs.blob import BlobRig
 from tests.rigs.dlz import DataLandingZoneRig
 from tests.rigs.s3 import S3Rig
+from tests.rigs.sftp import BluntRig, OpenSshRig, SftpRig
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -157,4 +158,11 @@ RIGS: dict[str, Callable[[Path, pytest.MonkeyPatch], Rig]] = {
     "dlz": DataLandingZoneRig,
     "local": LocalRig,
     "s3": S3Rig,
+    "sftp": SftpRig,
 }
+
+OTHERS: dict[str, Callable[[Path, pytest.MonkeyPatch], Rig]] = {
+    "sftp openssh": OpenSshRig,
+    "sftp without posix-rename": BluntRig,
+}
+"""Further servers that take the same tests, where they behave differently enough."""

@@ -37,6 +37,7 @@ DESTINATIONS: Mapping[str, str] = MappingProxyType(
         "dlz": "include.exports.destinations.dlz",
         "local": "include.exports.destinations.local",
         "s3": "include.exports.destinations.s3",
+        "sftp": "include.exports.destinations.sftp",
     }
 )
 """The module of each `type` of destination, sorted."""

@@ -99,12 +99,11 @@ def source(tmp_path):
 
 
 @pytest.fixture
-def run(tmp_path):
-    """Runs an export of that many records to a destination."""
-    runs = []
+def export_to(tmp_path):
+    """The declaration of an export to a destination."""
 
-    def deliver(destination, rows: int) -> dict:
-        export = DatasetExport(
+    def declared(destination) -> DatasetExport:
+        return DatasetExport(
             name="events",
             owner="tests",
             source=LakeSource(path=str(tmp_path / "lake"), time_column=TimeColumn(name="at")),
@@ -114,7 +113,17 @@ def run(tmp_path):
             destination=destination,
             manifest=ManifestFile(views=Views(files="files.txt")),
         )
-        runs.append(Runs(tmp_path, export, runs=len(runs)))
+
+    return declared
+
+
+@pytest.fixture
+def run(tmp_path, export_to):
+    """Runs an export of that many records to a destination."""
+    runs = []
+
+    def deliver(destination, rows: int) -> dict:
+        runs.append(Runs(tmp_path, export_to(destination), runs=len(runs)))
         runs[-1].lake(rows)
         return runs[-1].run()
 

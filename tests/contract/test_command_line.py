@@ -10,10 +10,10 @@ import pytest
 import structlog
 from typer.testing import CliRunner
 
-from include.exports import Daily, DatasetExport, JsonFiles, LakeSource, ManifestFile, TimeColumn, Views, destinations
+from include.exports import destinations
 from include.exports.cli import app
 from include.exports.doctor import LINK
-from tests.rigs.runs import DAY, Runs
+from tests.rigs.runs import DAY
 
 FOLDER = "events/exportTime=201911260000"
 
@@ -33,36 +33,24 @@ def quiet():
 
 
 @pytest.fixture
-def deliver(tmp_path, monkeypatch, quiet):  # noqa: ARG001  # before anything is delivered
+def deliver(tmp_path, monkeypatch, run, export_to):
     """Delivers two files, a view and a manifest to a destination, by an export that the DAGs folder declares."""
 
     def delivered(destination) -> str:
-        export = DatasetExport(
-            name="events",
-            owner="tests",
-            source=LakeSource(path=str(tmp_path / "lake"), time_column=TimeColumn(name="at")),
-            mode="incremental",
-            schedule=Daily(start="2019-11-24", end="2019-12-01"),
-            files=JsonFiles(max_rows=60),
-            destination=destination,
-            manifest=ManifestFile(views=Views(files="files.txt")),
-        )
-        runs = Runs(tmp_path, export)
-        runs.lake(100)
-        manifest: str = runs.run()["manifest"]
         dags = tmp_path / "dags"
         dags.mkdir()
-        document = export.model_dump_json()
+        document = export_to(destination).model_dump_json()
         (dags / "events.py").write_text(
             f"from include.exports import *\nairflow_dag(DatasetExport.load({document!r}, __file__), doc=__doc__)\n"
         )
         monkeypatch.setenv("AIRFLOW__CORE__DAGS_FOLDER", str(dags))
+        manifest: str = run(destination, rows=100)["manifest"]
         return manifest
 
     return delivered
 
 
-def test_a_window_is_verified_by_the_name_of_its_export_and_by_the_address_of_its_manifest(rig, deliver):
+def test_a_window_is_verified_by_the_name_of_its_export_and_by_the_address_of_its_manifest(rig, deliver, tmp_path):
     manifest = deliver(rig.destination)
     code, said, wrong = ask("verify", "events", "--window", f"{DAY:%Y-%m-%d}")
     assert (code, wrong) == (0, "")
@@ -73,6 +61,10 @@ def test_a_window_is_verified_by_the_name_of_its_export_and_by_the_address_of_it
     assert [line.split()[0] for line in lines[:-1]] == ["ok", "ok"]
     assert sum(int(re.search(r"  (\d+) rows, ", line)[1]) for line in lines[:-1]) == 100
     assert lines[-1] == "2 files, 0 differ from the manifest"
+
+    (copy,) = (content for path, content in rig.visible().items() if path.endswith("_manifest.json"))
+    (tmp_path / "copy.json").write_bytes(copy)
+    assert ask("verify", str(tmp_path / "copy.json")) == (0, said, "")
 
     damaged = min(path for path in rig.visible() if "part-" in path)
     rig.place(damaged, b"damaged")

@@ -85,7 +85,7 @@ class Staging:
 
     def of(self, run: str) -> Staging:
         """The staging of another run of this window."""
-        return replace(self, run=run)
+        return self if run == self.run else replace(self, run=run)
 
     def write(self, name: str, document: Document) -> None:
         """Leave a document for later tasks, replacing an earlier one at once."""

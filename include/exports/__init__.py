@@ -18,6 +18,7 @@ from include.exports.dataset import DatasetExport
 from include.exports.definition import Export, ManifestFile, Retries, Views
 from include.exports.destinations.blob import BlobDestination
 from include.exports.destinations.dlz import DataLandingZoneDestination
+from include.exports.destinations.gcs import GcsDestination
 from include.exports.destinations.local import LocalDestination
 from include.exports.destinations.s3 import S3Destination
 from include.exports.destinations.sftp import SftpDestination
@@ -50,6 +51,7 @@ __all__ = [
     "EventLake",
     "EventTables",
     "Every",
+    "GcsDestination",
     "HashMask",
     "HivePartition",
     "JsonFiles",

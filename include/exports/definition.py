@@ -13,6 +13,7 @@ from include.exports.columns import Columns
 from include.exports.destinations import path_problem
 from include.exports.destinations.blob import BlobDestination
 from include.exports.destinations.dlz import DataLandingZoneDestination
+from include.exports.destinations.gcs import GcsDestination
 from include.exports.destinations.local import LocalDestination
 from include.exports.destinations.s3 import S3Destination
 from include.exports.destinations.sftp import SftpDestination
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 Files = Annotated[CsvFiles | JsonFiles | ParquetFiles, Field(discriminator="type")]
 Destination = Annotated[
-    BlobDestination | DataLandingZoneDestination | LocalDestination | S3Destination | SftpDestination,
+    BlobDestination | DataLandingZoneDestination | GcsDestination | LocalDestination | S3Destination | SftpDestination,
     Field(discriminator="type"),
 ]
 

@@ -48,4 +48,4 @@ def test_who_may_not_delete_publishes_and_is_told_what_stays(rig, run, caplog):
     assert before.keys() <= rig.visible().keys()
     stays = [record.getMessage() for record in caplog.records if "stays, though" in record.getMessage()]
     assert len(stays) == 2
-    assert all(re.search("DeleteObject|Authorization|to delete", message) for message in stays)
+    assert all(re.search("DeleteObject|Authorization|objects.delete|to delete", message) for message in stays)

@@ -12,6 +12,7 @@ import pytest
 from include.exports import LocalDestination
 from tests.rigs.blob import BlobRig
 from tests.rigs.dlz import DataLandingZoneRig
+from tests.rigs.gcs import GcsRig
 from tests.rigs.s3 import S3Rig
 from tests.rigs.sftp import BluntRig, OpenSshRig, SftpRig
 
@@ -156,6 +157,7 @@ class LocalRig:
 RIGS: dict[str, Callable[[Path, pytest.MonkeyPatch], Rig]] = {
     "blob": BlobRig,
     "dlz": DataLandingZoneRig,
+    "gcs": GcsRig,
     "local": LocalRig,
     "s3": S3Rig,
     "sftp": SftpRig,

@@ -35,6 +35,7 @@ DESTINATIONS: Mapping[str, str] = MappingProxyType(
     {
         "blob": "include.exports.destinations.blob",
         "dlz": "include.exports.destinations.dlz",
+        "gcs": "include.exports.destinations.gcs",
         "local": "include.exports.destinations.local",
         "s3": "include.exports.destinations.s3",
         "sftp": "include.exports.destinations.sftp",

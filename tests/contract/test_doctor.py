@@ -45,8 +45,7 @@ def gaps(rig) -> set[str]:
 def test_where_all_is_granted_all_works_and_nothing_stays(rig):
     rig.place("theirs", b"theirs")
     done = examined(rig, rig.destination)
-    signs = "works" if rig.signing() == rig.destination else "missing"
-    link = "not offered" if LINK in gaps(rig) else signs
+    link = "not offered" if LINK in gaps(rig) else "works" if rig.signing() == rig.destination else "missing"
     assert results(done) == dict.fromkeys(CASES, "works") | {"share link": link}, done.findings
     assert re.fullmatch(r"\d+ MiB: \d+ MiB/s out, \d+ MiB/s back", facts(done, "large file"))
     assert re.search(r"64 of 4096 bytes, \d+ at once: \d+ a second", facts(done, "small files"))

@@ -29,8 +29,9 @@ def clone(tmp_path: Path) -> Path:
 @pytest.fixture
 def one_sample(clone: Path) -> Path:
     """A copy with the one sample that has every kind of file."""
-    for name in ("clicks_for_partner.py", "impressions_daily.py"):
-        (clone / "dags" / name).unlink()
+    for file in (clone / "dags").glob("*.py"):
+        if file.name != "impressions_full.py":
+            file.unlink()
     return clone
 
 

@@ -113,7 +113,7 @@ def _served(kind: str, console: Console, log: Path) -> Iterator[LocalStore | Non
             with console.status(f"Starting a server of {kind}"), output_to(log):
                 server = running.enter_context(stores.serve(kind, folder))
         except (ImportError, OSError, RuntimeError) as error:
-            console.print(f"A server of {kind} does not start: {escape(str(error))}", style="red")
+            console.print(f"A server of {kind} does not start: {escape(str(error))}", style="red", soft_wrap=True)
             sys.exit(1)
         for conn_id, connection in server.connections.items():
             os.environ[f"AIRFLOW_CONN_{conn_id.upper()}"] = connection

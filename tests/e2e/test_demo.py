@@ -120,6 +120,15 @@ def test_a_server_does_not_outlive_the_command(one_sample: Path, how: signal.Sig
     assert psutil.wait_procs(servers, timeout=10)[1] == []
 
 
+def test_a_server_that_is_not_installed_is_named_with_what_installs_it(one_sample: Path) -> None:
+    (one_sample / ".venv").unlink()
+    refused = demo(one_sample, "blob")
+    assert (refused.returncode, refused.stderr) == (1, "")
+    said = refused.stdout.splitlines()[-1]
+    assert said.startswith("A server of blob does not start: ")
+    assert said.endswith("does not exist; install Azurite: make .venv/azurite/synced")
+
+
 def test_what_is_no_kind_of_store_is_refused(clone: Path) -> None:
     refused = demo(clone, "s4")
     assert (refused.returncode, refused.stdout) == (2, "")

@@ -95,6 +95,7 @@ def azure_blob(files: Sequence[Path], store: LocalStore, folder: str) -> None:
 def azure_datalake(files: Sequence[Path], store: LocalStore, folder: str) -> None:
     """Azure's `upload_data` with an MD5 of each request, which this project sends too."""
     from azure.storage.filedatalake import FileSystemClient
+
     from include.exports.destinations.adls_store import CONCURRENCY
 
     connection, part = _connection(store), store.destination.part_size

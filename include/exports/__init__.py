@@ -16,6 +16,7 @@ from include.exports.campaigns.results import CampaignResultsExport
 from include.exports.columns import Columns, HashMask, RedactMask
 from include.exports.dataset import DatasetExport
 from include.exports.definition import Export, ManifestFile, Retries, Views
+from include.exports.destinations.adls import AdlsDestination
 from include.exports.destinations.blob import BlobDestination
 from include.exports.destinations.dlz import DataLandingZoneDestination
 from include.exports.destinations.gcs import GcsDestination
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from airflow.sdk import DAG
 
 __all__ = [
+    "AdlsDestination",
     "AppriseAlert",
     "BlobDestination",
     "CampaignResults",

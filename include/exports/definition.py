@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from include.exports.alert import Alert
 from include.exports.columns import Columns
 from include.exports.destinations import path_problem
+from include.exports.destinations.adls import AdlsDestination
 from include.exports.destinations.blob import BlobDestination
 from include.exports.destinations.dlz import DataLandingZoneDestination
 from include.exports.destinations.gcs import GcsDestination
@@ -36,7 +37,13 @@ if TYPE_CHECKING:
 
 Files = Annotated[CsvFiles | JsonFiles | ParquetFiles, Field(discriminator="type")]
 Destination = Annotated[
-    BlobDestination | DataLandingZoneDestination | GcsDestination | LocalDestination | S3Destination | SftpDestination,
+    AdlsDestination
+    | BlobDestination
+    | DataLandingZoneDestination
+    | GcsDestination
+    | LocalDestination
+    | S3Destination
+    | SftpDestination,
     Field(discriminator="type"),
 ]
 

@@ -246,7 +246,7 @@ def test_a_customer_s_key_goes_with_every_request_and_only_over_tls(rig, tls, so
 
 def test_a_customer_s_key_that_is_none_is_refused_without_being_shown(rig, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_CUSTOMER", json.dumps({"conn_type": "generic", "password": "c2hvcnQ="}))
-    with pytest.raises(DeliveryRefused, match="of Airflow connection 'customer' is no key of 256 bits in base64") as no:
+    with pytest.raises(DeliveryRefused, match="of Airflow connection 'customer' is not 32 bytes in base64") as no:
         connect(rig.by("rwd", customer_key_conn_id="customer")).__enter__()
     assert "c2hvcnQ" not in str(no.value)
 

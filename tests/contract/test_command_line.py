@@ -19,15 +19,20 @@ FOLDER = "events/exportTime=201911260000"
 
 
 def ask(*arguments: str) -> tuple[int, str, str]:
+    _be_quiet()  # again: the first import of some hooks has configured it anew
     result = CliRunner().invoke(app, arguments, catch_exceptions=False)
     return result.exit_code, result.stdout, result.stderr
+
+
+def _be_quiet() -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
 
 
 @pytest.fixture(autouse=True)
 def quiet():
     """Airflow's log level is that of its process: here that of all tests, in the command's own one what it asks for."""
     before = structlog.get_config()["wrapper_class"]
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    _be_quiet()
     yield
     structlog.configure(wrapper_class=before)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 
 from include.exports import LocalDestination
+from tests.rigs.adls import AdlsRig
 from tests.rigs.blob import BlobRig
 from tests.rigs.dlz import DataLandingZoneRig
 from tests.rigs.gcs import GcsRig
@@ -155,6 +156,7 @@ class LocalRig:
 
 
 RIGS: dict[str, Callable[[Path, pytest.MonkeyPatch], Rig]] = {
+    "adls": AdlsRig,
     "blob": BlobRig,
     "dlz": DataLandingZoneRig,
     "gcs": GcsRig,

@@ -33,6 +33,7 @@ def unheard(_: int) -> None:
 
 DESTINATIONS: Mapping[str, str] = MappingProxyType(
     {
+        "adls": "include.exports.destinations.adls",
         "blob": "include.exports.destinations.blob",
         "dlz": "include.exports.destinations.dlz",
         "gcs": "include.exports.destinations.gcs",

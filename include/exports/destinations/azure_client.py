@@ -6,13 +6,19 @@ give up at once when told that they ask too much (429). Those of azure-core, whi
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import logging
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
+from include.exports.destinations.connection import customer_key
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+
+    from azure.storage.blob import CustomerProvidedEncryptionKey
 
 DEFAULTS: Mapping[str, Any] = {
     "connection_timeout": 10,
@@ -32,6 +38,7 @@ def settings(extra: Mapping[str, Any]) -> dict[str, Any]:
             """What Azure Storage's own policy does besides: it takes what is meant for it, and names the location."""
             options = request.context.options
             location, *_ = [options.pop(name, None) for name in ("location_mode", "hosts", "retry_to_secondary")]
+            options["retry_on_methods"] = [request.http_request.method]  # also PATCH: what we send may all be repeated
             response: Any = super().send(request)
             response.http_response.location_mode = location
             return response
@@ -41,11 +48,23 @@ def settings(extra: Mapping[str, Any]) -> dict[str, Any]:
     return {**chosen, "retry_policy": Retries(**chosen)}
 
 
+def encryption_key(conn_id: str) -> CustomerProvidedEncryptionKey:
+    """The customer's key that is the password of a connection. Raises `DeliveryRefused` when it is none."""
+    from azure.storage.blob import CustomerProvidedEncryptionKey
+
+    key = customer_key(conn_id)
+    return CustomerProvidedEncryptionKey(
+        base64.b64encode(key).decode(), base64.b64encode(hashlib.sha256(key).digest()).decode()
+    )
+
+
 def sas_ends(sas: str) -> datetime | None:
-    """When a SAS, as a token or in an address, ends (its `se`); None when an access policy of the container says it."""
+    """When a SAS ends (its `se`): a token, an address or a connection string; None when it does not say, as the
+    container's access policy then does."""
     from datetime import UTC, datetime
 
-    for value in parse_qs(sas.partition("?")[2] or sas).get("se", ()):
+    token = sas.rpartition("SharedAccessSignature=")[2].partition(";")[0]
+    for value in parse_qs(token.partition("?")[2] or token).get("se", ()):
         found = datetime.fromisoformat(value)
         return found if found.tzinfo else found.replace(tzinfo=UTC)
     return None

@@ -63,6 +63,6 @@ def code(error: Any) -> str:
 
 
 def _words(error: Any) -> str:
-    """The first line of a message, and the code: what follows are ids and times."""
+    """What was asked, Azure's code, and the first line of its message: what follows are ids and times."""
     line = error.message.partition("\n")[0].strip()
-    return f"{code(error)}: {line}" if code(error) else line
+    return f"{error.response.request.method} {code(error)}: {line}" if code(error) else line

@@ -49,17 +49,14 @@ principal has the role *Storage Blob Data Contributor* on the container. What a 
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from include.exports.destinations import Capabilities
-from include.exports.destinations.azure_client import sas_ends, settings
+from include.exports.destinations.azure_client import encryption_key, sas_ends, settings
 from include.exports.destinations.azure_errors import errors
 from include.exports.destinations.blob_store import BlobStore, Options
 from include.exports.destinations.connection import connection
@@ -162,7 +159,7 @@ def connect(destination: BlobDestination) -> Iterator[BlobStore]:
     conn_id = destination.conn_id
     with errors(f"container {destination.container}", conn_id):
         service = _service(conn_id)
-        key = {"cpk": _customer_key(destination.customer_key_conn_id)} if destination.customer_key_conn_id else {}
+        key = {"cpk": encryption_key(destination.customer_key_conn_id)} if destination.customer_key_conn_id else {}
     scope = {"encryption_scope": destination.encryption_scope} if destination.encryption_scope else {}
     tier = {"standard_blob_tier": StandardBlobTier(destination.access_tier)} if destination.access_tier else {}
     tags = {"tags": destination.tags} if destination.tags else {}
@@ -174,8 +171,7 @@ def connect(destination: BlobDestination) -> Iterator[BlobStore]:
 def credential_ends(destination: BlobDestination) -> datetime | None:
     """When the SAS of the connection ends; None for keys and service principals, which do not say."""
     extra = connection(destination.conn_id).extra_dejson
-    sas = re.search(r"SharedAccessSignature=([^;]*)", extra.get("connection_string") or "")
-    return sas_ends(extra.get("sas_token") or (sas[1] if sas else ""))
+    return sas_ends(extra.get("sas_token") or extra.get("connection_string") or "")
 
 
 def _service(conn_id: str) -> BlobServiceClient:
@@ -193,18 +189,3 @@ def _service(conn_id: str) -> BlobServiceClient:
     signed_in = WasbHook(conn_id).get_conn()
     options = settings({name: extra[name] for name in extra.keys() - _OF_THE_HOOK})
     return BlobServiceClient(signed_in.url, credential=signed_in.credential, **options)
-
-
-def _customer_key(conn_id: str) -> Any:
-    from azure.storage.blob import CustomerProvidedEncryptionKey
-
-    password = connection(conn_id).password or ""
-    try:
-        key = base64.b64decode(password, validate=True)
-    except binascii.Error:
-        key = b""
-    if len(key) != 32:  # noqa: PLR2004  # AES-256
-        raise DeliveryRefused(
-            f"the password of Airflow connection {conn_id!r} is no key of 256 bits in base64; correct it"
-        )
-    return CustomerProvidedEncryptionKey(password, base64.b64encode(hashlib.sha256(key).digest()).decode())

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from include.exports.destinations import NOTHING, Document, Stored, announced, unheard
+from include.exports.destinations.azure_download import opened
 from include.exports.destinations.azure_errors import NO_RIGHT, code, errors
 from include.exports.errors import DeliveryInterrupted, DeliveryRefused, VerificationError
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from pathlib import Path
 
-    from azure.storage.blob import BlobServiceClient, StorageStreamDownloader
+    from azure.storage.blob import BlobServiceClient
 
     from include.exports.destinations import Sent
 
@@ -121,7 +121,7 @@ class BlobStore:
     def open(self, path: str) -> IO[bytes]:
         with self._errors(path):
             stream = self._client.download_blob(path, **self._options.always)
-        return io.BufferedReader(_Download(stream, partial(self._errors, path)), MIB)
+        return opened(stream, partial(self._errors, path))
 
     def read(self, path: str) -> Document | None:
         from azure.core.exceptions import HttpResponseError
@@ -259,24 +259,6 @@ class BlobStore:
 
     def _errors(self, path: str) -> AbstractContextManager[None]:
         return errors(self.url(path), self._conn_id)
-
-
-class _Download(io.RawIOBase):
-    """A blob, read piece by piece. When it is replaced meanwhile, reading on is refused."""
-
-    def __init__(
-        self, stream: StorageStreamDownloader[bytes], errors: Callable[[], AbstractContextManager[None]]
-    ) -> None:
-        self._stream, self._errors = stream, errors
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        with self._errors():
-            content = self._stream.read(len(buffer))
-        buffer[: len(content)] = content
-        return len(content)
 
 
 def _checked(md5: bytes) -> dict[str, str]:

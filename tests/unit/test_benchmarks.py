@@ -58,6 +58,7 @@ def test_a_part_of_the_results_is_replaced_and_the_others_stay(tmp_path: Path, m
     assert (one, written.splitlines()[0]) == ("# One\n\nfirst\n", "Delivery against the stores' own clients")
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in written.splitlines() if line.startswith("|")]
     assert [row for row in rows if row[0] == "large"] == [
+        ["large", "s3: speed of deliver / boto3", ">= 0.9", "1.5", "yes"],
         ["large", "s3: speed of deliver / rclone", ">= 0.9", "0.75", "NO"],
         ["large", "s3: more MB of deliver", "<= 100", "3", "yes"],
         ["large", "s3", "deliver", "2.00", "2.00 - 2.00", "2.0", "0.75", "1.00", "3", "9", "1"],

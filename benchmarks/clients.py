@@ -139,6 +139,7 @@ def rclone_sftp(files: Sequence[Path], store: LocalStore, folder: str) -> None:
         port=connection["port"],
         user=connection["login"],
         **{"pass": hidden.stdout.strip()},
+        known_hosts_file="none",  # it would say at each connection that it checks no host key
         shell_type="none",
         set_modtime=False,
     )

@@ -69,7 +69,7 @@ def ours(files: Sequence[Path], store: LocalStore, folder: str) -> None:
         destination=store.destination,
     )
     window = Window(start=None, end=None, as_of=AS_OF)
-    with TemporaryDirectory(dir=data.DATA) as root:
+    with TemporaryDirectory(dir=files[0].parents[1]) as root:  # links stay on one file system
         staging = Staging(f"file://{root}", export.name, window.key, "run")
         stage = Path(staging.url.removeprefix("file://"), "files")
         stage.mkdir(parents=True)

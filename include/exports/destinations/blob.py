@@ -51,7 +51,7 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -163,14 +163,20 @@ def connect(destination: BlobDestination) -> Iterator[BlobStore]:
     scope = {"encryption_scope": destination.encryption_scope} if destination.encryption_scope else {}
     tier = {"standard_blob_tier": StandardBlobTier(destination.access_tier)} if destination.access_tier else {}
     tags = {"tags": destination.tags} if destination.tags else {}
-    options = Options(part_size=destination.part_size, always=key, writes={**key, **scope}, files={**tier, **tags})
+    options = Options(
+        field="container",
+        part_size=destination.part_size,
+        always=key,
+        writes={**key, **scope},
+        files={**tier, **tags},
+    )
     with service, BlobStore(service, destination.container, conn_id, options) as store:
         yield store
 
 
 def credential_ends(destination: BlobDestination) -> datetime | None:
     """When the SAS of the connection ends; None for keys and service principals, which do not say."""
-    extra = connection(destination.conn_id).extra_dejson
+    extra = _extra(destination.conn_id)
     return sas_ends(extra.get("sas_token") or extra.get("connection_string") or "")
 
 
@@ -179,9 +185,8 @@ def _service(conn_id: str) -> BlobServiceClient:
     from airflow.providers.microsoft.azure.hooks.wasb import WasbHook
     from azure.storage.blob import BlobServiceClient
 
-    declared = connection(conn_id)
-    extra = {name.removeprefix("extra__wasb__"): value for name, value in declared.extra_dejson.items()}
-    if not (declared.password or any(extra.get(name) for name in _SIGN_IN)):
+    extra = _extra(conn_id)
+    if not (connection(conn_id).password or any(extra.get(name) for name in _SIGN_IN)):
         raise DeliveryRefused(
             f"Airflow connection {conn_id!r} holds no credential; give it a connection string, an account key, a SAS or"
             " a service principal"
@@ -189,3 +194,8 @@ def _service(conn_id: str) -> BlobServiceClient:
     signed_in = WasbHook(conn_id).get_conn()
     options = settings({name: extra[name] for name in extra.keys() - _OF_THE_HOOK})
     return BlobServiceClient(signed_in.url, credential=signed_in.credential, **options)
+
+
+def _extra(conn_id: str) -> dict[str, Any]:
+    """A connection's extra; the forms of older providers put the hook's name before each field."""
+    return {name.removeprefix("extra__wasb__"): value for name, value in connection(conn_id).extra_dejson.items()}

@@ -39,6 +39,8 @@ _OTHER = _EXISTS | {"BlobNotFound"}
 class Options:
     """What is asked of the store for each blob, as arguments of Azure's client."""
 
+    field: str
+    """The field of the definition that names the container."""
     part_size: int
     """Bytes of a block; a file that has no more is sent in one request."""
     always: Mapping[str, Any]
@@ -96,8 +98,7 @@ class BlobStore:
             if len(file.blocks) > 1:
                 self._put_blocks(source, path, file, options, sent)
             else:
-                self._put_blob(source, path, file, options)
-                sent(file.stored.size)
+                self._put_blob(source, path, file, options, sent)
         return file.stored
 
     def stat(self, path: str) -> Stored | None:
@@ -190,13 +191,16 @@ class BlobStore:
             )
         return f"{self.url(path)}?{token}"
 
-    def _put_blob(self, source: Path, path: str, file: _Digests, options: Mapping[str, Any]) -> None:
+    def _put_blob(self, source: Path, path: str, file: _Digests, options: Mapping[str, Any], sent: Sent) -> None:
         upload = partial(self._client.get_blob_client(path).upload_blob, source.read_bytes(), overwrite=True)
         answer = self._create(path, file, lambda **how: upload(**options, headers=_checked(file.md5), **how))
-        if answer is not None and bytes(answer["content_md5"]) != file.md5:
+        if answer is None:
+            return
+        if bytes(answer["content_md5"]) != file.md5:
             raise VerificationError(
                 f"{self.url(path)} was sent as {file.stored}, but the store has MD5 {answer['content_md5'].hex()}"
             )
+        sent(file.size)
 
     def _put_blocks(self, source: Path, path: str, file: _Digests, options: Mapping[str, Any], sent: Sent) -> None:
         from azure.storage.blob import BlobBlock, ContentSettings
@@ -258,7 +262,7 @@ class BlobStore:
         )
 
     def _errors(self, path: str) -> AbstractContextManager[None]:
-        return errors(self.url(path), self._conn_id)
+        return errors(self.url(path), self._conn_id, self._options.field)
 
 
 def _checked(md5: bytes) -> dict[str, str]:

@@ -94,9 +94,9 @@ def connect(destination: DataLandingZoneDestination) -> Iterator[BlobStore]:
     conn_id = destination.conn_id
     declared = connection(conn_id)
     account, container, token = _split(declared.password or "", conn_id)
-    with errors(f"{account}/{container}", conn_id, "the connection"):
+    with errors(f"{account}/{container}", conn_id, "conn_id"):
         service = BlobServiceClient(account, credential=AzureSasCredential(token), **settings(declared.extra_dejson))
-    options = Options(part_size=destination.part_size, always={}, writes={}, files={})
+    options = Options(field="conn_id", part_size=destination.part_size, always={}, writes={}, files={})
     with service, BlobStore(service, container, conn_id, options) as store:
         yield store
 

@@ -232,6 +232,18 @@ def test_without_a_connection_the_worker_s_own_identity_is_used(rig, monkeypatch
         store.put(source(b"rows"), "part", sha(b"rows"))
 
 
+def test_what_an_object_is_stands_in_its_metadata(rig, run):
+    run(rig.destination, rows=100)
+    run(rig.destination, rows=130)
+    delivered = rig.visible()
+    metadata = {path: rig.head(path)["Metadata"] for path in delivered}
+    window = "20191125T000000_20191126T000000"
+    assert metadata == {
+        path: {"export": "events", "window": window, "generation": "2", "sha256": sha(content)}
+        for path, content in delivered.items()
+    }
+
+
 def test_tags_are_on_everything_that_is_written(rig, source):
     tags = {"team": "growth + sales", "cost/center": "42+1"}
     content = os.urandom(rig.part_size + 1)

@@ -147,7 +147,8 @@ class S3Store:
         from botocore.exceptions import ClientError
 
         condition = {"IfMatch": expected} if expected else {"IfNoneMatch": "*"}
-        request = {**self._at(path), "Body": content, "Metadata": dict(about), **self._written_with}
+        metadata = {**about, "sha256": hashlib.sha256(content).hexdigest()}
+        request = {**self._at(path), "Body": content, "Metadata": metadata, **self._written_with}
         with self._errors(path):
             try:
                 written = self._client.put_object(**request, ChecksumAlgorithm="SHA256", **condition)

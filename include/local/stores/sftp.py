@@ -69,22 +69,30 @@ def listen(
     account: Callable[[], asyncssh.SSHServer], folder: Callable[[Any], asyncssh.SFTPServer]
 ) -> Iterator[Address]:
     """A server with a new host key on a free port; its connections end with it."""
+    asyncssh.set_log_level("WARNING")  # it tells of every session
     key = asyncssh.generate_private_key("ssh-ed25519")
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
 
+    connections: set[asyncssh.SSHServerConnection] = set()
+
     async def start() -> asyncssh.SSHAcceptor:
         return await asyncssh.listen(
-            "127.0.0.1", 0, server_factory=account, server_host_keys=[key], sftp_factory=folder, allow_scp=False
+            "127.0.0.1",
+            0,
+            acceptor=connections.add,
+            server_factory=account,
+            server_host_keys=[key],
+            sftp_factory=folder,
+            allow_scp=False,
         )
 
     async def stop() -> None:
         acceptor.close()
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        for connected in connections:
+            connected.abort()
+        await asyncio.gather(*(connected.wait_closed() for connected in connections))
 
     acceptor = asyncio.run_coroutine_threadsafe(start(), loop).result()
     try:

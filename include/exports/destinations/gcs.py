@@ -12,9 +12,9 @@ What Cloud Storage does differently from a folder, and what follows:
   a new manifest, but no later generation of it, and nothing that is damaged is mended.
 - Without the right to list the bucket, what is not there is refused like what may not be read. Refused is therefore
   taken as "not there": what is written next is refused with the reason, or it is conditional.
-- A file is sent by one stream; several files are sent at once. Parallel parts of one file would be objects of their
-  own for a while (compose), which readers see and somebody must remove, or take the XML API's multipart upload, which
-  knows no generation and is billed until it is aborted.
+- A file is sent by one stream; several small files, or two large ones, are sent at once. Parallel parts of one file
+  would be objects of their own for a while (compose), which readers see and somebody must remove, or take the XML API's
+  multipart upload, which is billed until it is aborted and takes rights of its own.
 
 Signing in by a service account's key, as a file on the workers:
 
@@ -84,7 +84,7 @@ CHUNK = 256 << 10
 CAPABILITIES = Capabilities(
     checksums=("crc32c",),
     gaps={},
-    parallel=4,
+    parallel=8,  # the client keeps 10 connections
     forbidden={r"^\.well-known/acme-challenge/": "the reserved beginning '.well-known/acme-challenge/'"},
 )
 
@@ -129,8 +129,7 @@ class GcsDestination(Part):
     """Airflow connection whose password is the key that Google encrypts everything with and does not keep: 256 bits in
     base64. Every reader needs it. Excludes `kms_key_name`."""
     part_size: int = Field(default=16 * MIB, ge=CHUNK, multiple_of=CHUNK)
-    """Bytes of a chunk of a resumable upload, a multiple of 256 KiB. Two of them are in memory for each file that is
-    being sent."""
+    """Bytes of a chunk of a resumable upload, a multiple of 256 KiB. Up to four of them are in memory."""
 
     @model_validator(mode="after")
     def _one_key(self) -> Self:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from http import HTTPStatus
+from threading import BoundedSemaphore
 from typing import IO, TYPE_CHECKING, Any, Self, cast
 
 from include.exports.destinations import NOTHING, Document, Stored, announced, unheard
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 MIB = 1 << 20
 CONNECT_SECONDS = 10.0
+ONE_REQUEST = 8 * MIB
+"""Google's client sends larger files as resumable uploads."""
+LARGE_AT_ONCE = 2
+"""Of those, for the sake of memory: each one holds two chunks. Small ones are sent as many at once as are asked for."""
 
 _PASSING_STATUS = {408, 410, 429, *range(500, 600)}
 """410 is the answer to a chunk of an upload that Google has forgotten."""
@@ -41,6 +46,7 @@ class GcsStore:
         from google.cloud.storage.retry import DEFAULT_RETRY
 
         self._destination, self._bucket, self._key = destination, client.bucket(destination.bucket), key
+        self._turn = BoundedSemaphore(LARGE_AT_ONCE)
         self._patience = {
             "timeout": (min(timeout, CONNECT_SECONDS), timeout),
             # It waits at most 0.5, 1, 2 ... seconds, so that so many waits, and what they are for, fit in.
@@ -154,7 +160,8 @@ class GcsStore:
     def _send(self, source: Path, blob: Any, stored: Stored, generation: int, sent: Sent) -> Stored:
         """Upload a file in place of a generation, 0 for none, and compare what the store then says that it holds."""
         blob.chunk_size = self._destination.part_size
-        with source.open("rb") as file, _Heard(file, sent) as stream:
+        turn = self._turn if stored.size > ONE_REQUEST else nullcontext()
+        with turn, source.open("rb") as file, _Heard(file, sent) as stream:
             try:
                 blob.upload_from_file(
                     stream, size=stored.size, if_generation_match=generation, checksum=None, **self._patience

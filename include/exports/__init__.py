@@ -13,6 +13,7 @@ from include.exports.campaigns.event_lake import EventLake
 from include.exports.campaigns.event_tables import EventTables
 from include.exports.campaigns.figures import CampaignResults
 from include.exports.campaigns.results import CampaignResultsExport
+from include.exports.campaigns.rules import Rules
 from include.exports.columns import Columns, HashMask, RedactMask
 from include.exports.dataset import DatasetExport
 from include.exports.definition import Export, ManifestFile, Retries, Views
@@ -66,6 +67,7 @@ __all__ = [
     "PgpEncryption",
     "RedactMask",
     "Retries",
+    "Rules",
     "S3Destination",
     "SftpDestination",
     "SlackAlert",

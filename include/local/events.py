@@ -10,17 +10,18 @@ import json
 import random
 import shutil
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from include.exports.campaigns.event_types import event_types
 from include.local.lake import LAKE
+from include.local.messages import CHANNELS, DAY, MINUTE
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 AVRO = {"VARCHAR": "string", "BIGINT": "long", "DOUBLE": "float", "BOOLEAN": "boolean"}
@@ -31,7 +32,6 @@ OF_THE_API = {
     "app_group_id": "app_group_api_id",
 }
 """Columns that the SQL share calls otherwise."""
-MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,141 +42,6 @@ class Event:
     record: dict[str, Any]
     processed: int
     """Unix seconds."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Follow:
-    """What can follow a message."""
-
-    type: str
-    share: float
-    """Of the messages that it follows."""
-    within: int
-    """Seconds."""
-    times: int = 1
-    """How often at most."""
-    columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
-    """Columns with the values that they can have, evenly."""
-
-
-CHANNELS: dict[str, tuple[str, dict[str, Any], tuple[Follow, ...]]] = {
-    "email": (
-        "email.Send",
-        {},
-        (
-            Follow(type="email.Delivery", share=0.95, within=HOUR),
-            Follow(
-                type="email.Open",
-                share=0.6,
-                within=12 * DAY,
-                times=3,
-                columns={"machine_open": [None, None, "true"], "is_amp": [False, False, True]},
-            ),
-            Follow(
-                type="email.Click",
-                share=0.3,
-                within=12 * DAY,
-                times=3,
-                columns={"is_suspected_bot_click": [False, False, None, True]},
-            ),
-            Follow(type="email.Bounce", share=0.04, within=HOUR),
-            Follow(type="email.SoftBounce", share=0.05, within=DAY, times=2),
-            Follow(type="email.Deferral", share=0.05, within=DAY, times=2),
-            Follow(type="email.MarkAsSpam", share=0.02, within=3 * DAY),
-            Follow(type="email.Unsubscribe", share=0.03, within=3 * DAY),
-        ),
-    ),
-    **{
-        f"{platform}_push": (
-            "pushnotification.Send",
-            {"platform": platform},
-            (
-                Follow(
-                    type="pushnotification.Open",
-                    share=0.3,
-                    within=DAY,
-                    times=2,
-                    columns={
-                        "platform": [platform, platform, None],
-                        "button_string": [None, None, "yes", "no"],
-                        "button_action_type": [None, None, "URI", "CLOSE"],
-                    },
-                ),
-                Follow(type="pushnotification.Bounce", share=0.05, within=HOUR, columns={"platform": [platform]}),
-                Follow(
-                    type="pushnotification.InfluencedOpen", share=0.1, within=HOUR, columns={"platform": [platform]}
-                ),
-            ),
-        )
-        for platform in ("ios", "android", "kindle", "web")
-    },
-    "in_app_message": (
-        "inappmessage.Impression",
-        {"platform": "ios"},
-        (Follow(type="inappmessage.Click", share=0.4, within=HOUR, columns={"button_id": [None, "0", "1"]}),),
-    ),
-    "content_cards": (
-        "contentcard.Send",
-        {},
-        (
-            Follow(type="contentcard.Impression", share=0.7, within=5 * DAY, times=3),
-            Follow(type="contentcard.Click", share=0.3, within=5 * DAY, times=2),
-            Follow(type="contentcard.Dismiss", share=0.1, within=5 * DAY),
-        ),
-    ),
-    "banner": (
-        "banner.Impression",
-        {},
-        (
-            Follow(type="banner.Click", share=0.2, within=HOUR, times=2),
-            Follow(type="banner.Dismiss", share=0.1, within=HOUR),
-        ),
-    ),
-    "sms": (
-        "sms.Send",
-        {},
-        (
-            Follow(type="sms.CarrierSend", share=0.9, within=MINUTE),
-            Follow(type="sms.Delivery", share=0.8, within=HOUR),
-            Follow(type="sms.DeliveryFailure", share=0.05, within=HOUR),
-            Follow(type="sms.Rejection", share=0.05, within=HOUR),
-            Follow(type="sms.ShortLinkClick", share=0.2, within=DAY, times=2),
-            Follow(
-                type="sms.InboundReceive",
-                share=0.1,
-                within=4 * HOUR,
-                columns={"action": ["Subscribed", "Unsubscribed", "Help", "Other"]},
-            ),
-        ),
-    ),
-    "rcs": (
-        "rcs.Send",
-        {},
-        (
-            Follow(type="rcs.Delivery", share=0.9, within=HOUR),
-            Follow(type="rcs.Read", share=0.5, within=DAY),
-            Follow(type="rcs.Click", share=0.2, within=DAY, times=2),
-            Follow(type="rcs.Rejection", share=0.05, within=HOUR),
-        ),
-    ),
-    "whats_app": (
-        "whatsapp.Send",
-        {},
-        (
-            Follow(type="whatsapp.Delivery", share=0.9, within=HOUR),
-            Follow(type="whatsapp.Read", share=0.6, within=DAY),
-            Follow(type="whatsapp.Failure", share=0.05, within=HOUR),
-            Follow(type="whatsapp.Click", share=0.2, within=DAY),
-        ),
-    ),
-    "line": ("line.Send", {}, (Follow(type="line.Click", share=0.2, within=DAY, times=2),)),
-    "webhook": (
-        "webhook.Send",
-        {},
-        (Follow(type="webhook.Failure", share=0.1, within=MINUTE, columns={"is_terminal": [True, False]}),),
-    ),
-}
-"""What a message of each channel is, and what can follow it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,7 +86,7 @@ def _campaign(campaign: Campaign, rng: random.Random, start: int, days: int, use
         if campaign.control and user % 10 == 0:
             at = start + rng.randrange(days * DAY)
             common = _common(campaign, user, f"{campaign.id}-control", "Control Group")
-            yield _event("users.campaigns.EnrollInControl", rng, at, common)
+            yield _event("campaigns.EnrollInControl", rng, at, common)
             yield from _conversions(rng, at, common)
             continue
         for _ in range(rng.choice((1, 1, 1, 2, 3))):
@@ -235,28 +100,31 @@ def _campaign(campaign: Campaign, rng: random.Random, start: int, days: int, use
 
 def _message(channel: str, rng: random.Random, at: int, common: dict[str, Any]) -> Iterator[Event]:
     kind, columns, follows = CHANNELS[channel]
-    yield _event(f"users.messages.{kind}", rng, at, common | columns)
+    common |= columns
+    yield _event(kind, rng, at, common)
     for follow in follows:
         if rng.random() < follow.share:
             for _ in range(rng.randint(1, follow.times)):
                 chosen = {name: rng.choice(list(values)) for name, values in follow.columns.items()}
-                yield _event(f"users.messages.{follow.type}", rng, at + rng.randrange(follow.within), common | chosen)
+                yield _event(follow.type, rng, at + rng.randrange(follow.within), common | chosen)
 
 
 def _conversions(rng: random.Random, at: int, common: dict[str, Any]) -> Iterator[Event]:
     for index, share in enumerate((0.2, 0.1, 0.05, 0.05)):
         if rng.random() < share:
             columns = common | {"conversion_behavior_index": index, "conversion_behavior": "Makes Any Purchase"}
-            yield _event("users.campaigns.Conversion", rng, at + rng.randrange(7 * DAY), columns)
+            yield _event("campaigns.Conversion", rng, at + rng.randrange(7 * DAY), columns)
     if rng.random() < 0.2:  # noqa: PLR2004
         bought = {
             "product_id": "p",
             "price": rng.randrange(100, 9999) / 100,
             "currency": rng.choice(("USD", "USD", "EUR")),
         }
-        yield _event(
-            "users.behaviors.Purchase", rng, at + rng.randrange(6 * DAY), common | bought | {"properties": "{}"}
-        )
+        after = at + rng.randrange(6 * DAY)
+        yield _event("behaviors.Purchase", rng, after, common | bought | {"properties": "{}"})
+        if rng.random() < 0.8:  # noqa: PLR2004
+            cents = rng.randrange(100, 9999)
+            yield _event("campaigns.Revenue", rng, after, common | {"revenue": cents})
 
 
 def _common(campaign: Campaign, user: int, variation: str, name: str) -> dict[str, Any]:
@@ -267,6 +135,7 @@ def _common(campaign: Campaign, user: int, variation: str, name: str) -> dict[st
         "app_group_id": "workspace",
         "timezone": "Asia/Seoul",
         "email_address": f"user{user}@example.org",
+        "content_card_id": f"{variation}-card",
         "campaign_id": campaign.id,
         "campaign_name": campaign.name,
         "message_variation_id": variation,
@@ -274,7 +143,8 @@ def _common(campaign: Campaign, user: int, variation: str, name: str) -> dict[st
     }
 
 
-def _event(type_: str, rng: random.Random, at: int, columns: dict[str, Any]) -> Event:
+def _event(kind: str, rng: random.Random, at: int, columns: dict[str, Any]) -> Event:
+    type_ = f"users.{kind}" if kind.startswith(("behaviors", "campaigns")) else f"users.messages.{kind}"
     known = event_types()[type_].columns
     record = {"id": str(UUID(int=rng.getrandbits(128))), "time": at} | {k: v for k, v in columns.items() if k in known}
     return Event(type_, record, at)

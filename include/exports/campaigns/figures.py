@@ -11,12 +11,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import Field
-
 from include.exports.campaigns import event_lake, event_tables
 from include.exports.campaigns.event_lake import EventLake
 from include.exports.campaigns.events import Events, found
 from include.exports.campaigns.measure import Measurement, measure
+from include.exports.campaigns.rules import Rules
 from include.exports.errors import NotEligible
 from include.exports.model import Part
 from include.exports.sources import Column, Request, Shard, Statement
@@ -40,7 +39,8 @@ COLUMNS = {
     "metric": "VARCHAR",
     "value": "DECIMAL(18,2)",
 }
-"""A record. `variation_id` is NULL in the figures of all variations together."""
+"""A record. `variation_id` is NULL in the figures of all variations together, and `date` in a figure of all days
+together, such as `distinct_recipients`."""
 
 
 class CampaignResults(Part):
@@ -51,8 +51,8 @@ class CampaignResults(Part):
     """Where the message events are."""
     campaigns: tuple[str, ...] = ()
     """API ids of the campaigns; every campaign that has events when empty."""
-    revenue_window: timedelta = Field(default=timedelta(days=3), gt=timedelta(), le=REACH)
-    """How long after a message a purchase counts as its revenue: the campaign's primary conversion window."""
+    rules: Rules = Rules()
+    """How metrics count that Braze documents in part: influenced opens, revenue, in-app messages sent."""
 
     @property
     def time_column(self) -> None:
@@ -87,11 +87,11 @@ def statement(source: CampaignResults, request: Request, shard: Shard) -> Statem
 @contextmanager
 def records(source: CampaignResults, request: Request, shard: Shard, con: duckdb.DuckDBPyConnection) -> Iterator[str]:
     """The figures of every day of the request, zero where nothing happened, in order."""
-    con.execute("set variable revenue_seconds = ?", [int(source.revenue_window.total_seconds())])
+    source.rules.apply(con)
     start, end = _span(request)
     what = Measurement(
         events=source.events,
-        places=found(source.events, shard.files),
+        places=source.rules.chosen(found(source.events, shard.files), source.events.type),
         days=_days(request),
         timezone=request.timezone,
         campaigns=source.campaigns,

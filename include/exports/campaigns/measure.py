@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from include.exports.campaigns import left_out
 from include.exports.campaigns.event_types import EventRequest, event_types
 from include.exports.campaigns.events import load
 from include.exports.campaigns.metrics.registry import CHANNELS
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from include.exports.campaigns.metrics import Channel
 
 OF_A_CAMPAIGN = ("campaign_id", "campaign_name", "message_variation_id", "message_variation_name")
-CONTROL = 'select user_id, campaign_id, message_variation_id, "time" from campaigns_enrollincontrol'
+CONTROL = (
+    'select user_id, campaign_id, message_variation_id, "time", day, true as control from campaigns_enrollincontrol'
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,18 +58,11 @@ def measure(con: duckdb.DuckDBPyConnection, what: Measurement) -> str:
         "create table counted (day date, campaign_id varchar, variation_id varchar, channel varchar, metric varchar,"
         " value decimal(18, 2))"
     )
-    *channels, last = CHANNELS
-    for channel in channels:
-        _relations(con, channel)
-    received = [f"select *, false as control from ({channel.received})" for channel in channels if channel.received]
-    con.execute(
-        f"create table received as select *, {_day(what.timezone)} as day from"
-        f" ({' union all '.join([*received, f'select *, true as control from ({CONTROL})'])})"
-    )
-    _relations(con, last)
+    _relations(con)
     for channel in CHANNELS:
-        for over in dict.fromkeys(metric.over for metric in channel.metrics):
-            _count(con, channel, over, what.days[-1])
+        for over, of_all_days in dict.fromkeys((metric.over, metric.of_all_days) for metric in channel.metrics):
+            _count(con, channel, over, what.days, together=of_all_days)
+    left_out.warn(con)
     _name(con, used)
     _spread(con, what)
     return "figures"
@@ -99,27 +95,42 @@ def _day(timezone: str) -> str:
     return f'cast(timezone({literal(timezone)}, to_timestamp("time")) as date)'
 
 
-def _relations(con: duckdb.DuckDBPyConnection, channel: Channel) -> None:
-    for name, sql in channel.relations.items():
+def _relations(con: duckdb.DuckDBPyConnection) -> None:
+    """What the channels' metrics are over, and `received`: who received messages of any channel, or was enrolled."""
+    receiving = [channel for channel in CHANNELS if channel.received]
+    for channel in receiving:
+        con.execute(f"create view {channel.name}_received as {channel.received}")
+    received = [f"select *, false as control from {channel.name}_received" for channel in receiving]
+    con.execute(f"create view received as {' union all '.join([*received, CONTROL])}")
+    for name, sql in {name: sql for channel in CHANNELS for name, sql in channel.relations.items()}.items():
         con.execute(f"create view {name} as {sql}")
 
 
-def _count(con: duckdb.DuckDBPyConnection, channel: Channel, over: str, last: date) -> None:
-    """Aggregate one relation for all of its metrics at once, by variation and over all of them."""
-    metrics = [metric for metric in channel.metrics if metric.over == over]
+def _count(
+    con: duckdb.DuckDBPyConnection, channel: Channel, over: str, days: Sequence[date], *, together: bool
+) -> None:
+    """Aggregate one relation for all of its metrics at once, by variation and over all of them.
+
+    Of each day up to the last, which may be seen with the day; or of all days together.
+    """
+    metrics = [metric for metric in channel.metrics if (metric.over, metric.of_all_days) == (over, together)]
     names = ", ".join(literal(metric.name) for metric in metrics)
     values = ", ".join(f"cast({metric.sql} as decimal(18, 2))" for metric in metrics)
+    day, keys = ("null", "campaign_id") if together else ("day", "day, campaign_id")
+    first = f"and day >= '{days[0]}'" if together else ""
     con.execute(
         f"""
         insert into counted
         select day, campaign_id, message_variation_id, {literal(channel.name)}, unnest([{names}]), unnest(counts)
         from (
-            select day, campaign_id, message_variation_id, grouping(message_variation_id) as whole, [{values}] as counts
-            from {over}
-            where campaign_id is not null and day <= {literal(last.isoformat())}
-            group by grouping sets ((day, campaign_id, message_variation_id), (day, campaign_id))
+            select {day} as day, campaign_id, message_variation_id, in_total, [{values}] as counts
+            from (
+                select *, {channel.in_total} as in_total from {over}
+                where campaign_id is not null and day <= '{days[-1]}' {first}
+            )
+            group by grouping sets (({keys}, message_variation_id), ({keys}, in_total))
         )
-        where whole = 1 or message_variation_id is not null
+        where in_total or message_variation_id is not null
         """
     )
 
@@ -143,41 +154,46 @@ def _name(con: duckdb.DuckDBPyConnection, used: Sequence[EventType]) -> None:
 
 
 def _spread(con: duckdb.DuckDBPyConnection, what: Measurement) -> None:
-    """The table `figures`: every metric of every series that a day has, zero where nothing was counted.
+    """The table `figures`: every metric of every series that a day has, zero where nothing was counted. A figure of all
+    days together has no date.
 
     A day has the series of which something happened on it or in the `reach` days before. A campaign always has its own
     series, and one that is asked for always is there.
     """
     channels = ", ".join(
-        f"({number}, {literal(channel.name)}, {place}, {literal(metric.name)})"
-        for number, channel in enumerate(CHANNELS)
-        for place, metric in enumerate(channel.metrics)
+        f"({literal(channel.name)}, {literal(metric.name)}, {metric.of_all_days})"
+        for channel in CHANNELS
+        for metric in channel.metrics
     )
+    last = f"date '{what.days[-1]}'"
     asked = ", ".join(f"({literal(campaign)})" for campaign in what.campaigns) or "(null)"
     con.execute(
         f"""
         create table figures as
         with days as (select unnest(?::date[]) as day),
-        seen as (select distinct day, campaign_id, variation_id, channel from counted),
+        seen as (select distinct day, campaign_id, variation_id, channel from counted where day is not null),
         series as (
             select distinct days.day, campaign_id, variation_id, channel
             from days join seen on seen.day between days.day - {what.reach.days} and days.day
         ),
-        whole as (
+        daily as (
             select * from series
             union select day, campaign_id, null, 'campaign' from series
             union select day, campaign_id, variation_id, 'campaign' from series
             union select day, a.id, null, 'campaign' from days, (values {asked}) a (id) where a.id is not null
         ),
-        metrics (channel_place, channel, place, metric) as (values {channels})
+        whole as (select * from daily union select null, campaign_id, variation_id, channel from daily),
+        metrics (channel, metric, of_all_days) as (values {channels})
         select w.day as date, w.campaign_id, c.name as campaign_name, w.channel, w.variation_id,
                v.name as variation_name, m.metric, coalesce(n.value, 0)::decimal(18, 2) as value
-        from whole w join metrics m on w.channel = m.channel
-        left join counted n on n.day = w.day and n.campaign_id = w.campaign_id and n.channel = w.channel
-             and n.variation_id is not distinct from w.variation_id and n.metric = m.metric
-        asof left join campaign_names c on c.campaign_id = w.campaign_id and w.day >= c.day
+        from whole w join metrics m on w.channel = m.channel and (w.day is null) = m.of_all_days
+        left join counted n on n.day is not distinct from w.day and n.campaign_id = w.campaign_id
+             and n.channel = w.channel and n.variation_id is not distinct from w.variation_id and n.metric = m.metric
+        asof left join campaign_names c
+             on c.campaign_id = w.campaign_id and coalesce(w.day, {last}) >= c.day
         asof left join variation_names v
-             on v.campaign_id = w.campaign_id and v.message_variation_id = w.variation_id and w.day >= v.day
+             on v.campaign_id = w.campaign_id and v.message_variation_id = w.variation_id
+             and coalesce(w.day, {last}) >= v.day
         """,
         [list(what.days)],
     )

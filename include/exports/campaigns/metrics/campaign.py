@@ -2,54 +2,76 @@
 
 from __future__ import annotations
 
-from include.exports.campaigns.metrics import OURS, Channel, Metric
+from include.exports.campaigns.metrics import DAY, EVENTS, GLOSSARY, Channel, Metric, recipients
 
 INDEXES = ("", "1", "2", "3")
 """What the API appends to `conversions` for the events A to D."""
 
-BY_SEND_TIME = """
-    select c.* exclude (day), case when c."time" - r."time" <= 30 * 24 * 3600 then r.day else c.day end as day
-    from campaigns_conversion c asof left join received r
-      on c.user_id = r.user_id and c.campaign_id = r.campaign_id
-     and c.message_variation_id is not distinct from r.message_variation_id and c."time" >= r."time"
+LONGEST = 30 * DAY
+"""The longest conversion window."""
+
+BY_SEND_TIME = f"""
+    select c.* exclude (day), coalesce(r.day, c.day) as day, coalesce(r.control, false) as control, c.day as event_day
+    from campaigns_conversion c left join (
+        select c.id, r.day, r.control from campaigns_conversion c asof join received r
+          on c.user_id = r.user_id and c.campaign_id = r.campaign_id
+         and c.message_variation_id is not distinct from r.message_variation_id and c."time" >= r."time"
+        where c."time" - r."time" <= {LONGEST}
+    ) r on c.id = r.id
 """
 """Conversions on the day of the last message or enrolment in the thirty days before them, else on their own day."""
 
-REVENUE = """
-    with messages as (
-        select user_id, campaign_id, "time", min(message_variation_id) as message_variation_id
-        from received where not control group by all
+REVENUE = f"""
+    with mine as (
+        select user_id, campaign_id, "time", min(message_variation_id) as message_variation_id,
+               bool_and(control) as control
+        from received where user_id in (select user_id from behaviors_purchase) group by all
     )
-    select p.user_id, p.day, p.price, m.campaign_id, m.message_variation_id
+    select p.user_id, p.day, cast(p.price as decimal(18, 2)) as amount, m.campaign_id, m.message_variation_id, m.control
     from (
-        select distinct p.*, m.campaign_id from behaviors_purchase p join messages m on p.user_id = m.user_id
+        select distinct p.*, m.campaign_id from behaviors_purchase p join mine m on p.user_id = m.user_id
         where upper(p.currency) = 'USD'
-    ) p asof join messages m on p.user_id = m.user_id and p.campaign_id = m.campaign_id and p."time" >= m."time"
+    ) p asof join mine m on p.user_id = m.user_id and p.campaign_id = m.campaign_id and p."time" >= m."time"
     where p."time" - m."time" <= getvariable('revenue_seconds')
+    union all
+    select r.user_id, r.day, cast(r.revenue as decimal(18, 2)) / 100, r.campaign_id, r.message_variation_id,
+           exists (
+               from campaigns_enrollincontrol e
+               where e.user_id = r.user_id and e.campaign_id = r.campaign_id
+                 and r."time" - e."time" between 0 and {LONGEST}
+           )
+    from campaigns_revenue r
 """
-"""Purchases by those who had received a message not longer before than the window; the last one has them, of several at
-one instant the one with the least variation id."""
+"""Purchases by those who had received a message, or been enrolled, not longer before than the window; the last one has
+them, of several at one instant the one with the least variation id. And revenue that Braze has attributed itself. Only
+the events of one of the two are read."""
 
 
 def _conversions(letter: str, suffix: str, index: int) -> tuple[Metric, Metric]:
     counted = f"count(*) filter (conversion_behavior_index = {index})"
+    primary = "Primary " if index == 0 else ""
     return (
         Metric(
             name=f"conversions{suffix}",
-            title=f"Conversions {letter}",
-            over="campaigns_conversion",
+            title=f"{primary}Conversions ({letter})",
+            over="conversions",
             sql=counted,
-            rule=f"Users who did conversion event {letter} within its window, once a user, on the day they did it.",
+            rule=f"Users who did conversion event {letter} within its window, on the day they did it. Braze logs it"
+            " once a user while the window is open; of several channels, once each.",
         ),
         Metric(
             name=f"conversions{suffix}_by_send_time",
-            title=f"Conversions {letter} by Send Date",
+            title=f"{primary}Conversions ({letter}) by Send Date",
             over="conversions_by_send_time",
             sql=counted,
-            rule="The same conversions, on the day of the message or enrolment that they follow.",
+            rule="The same conversions, on the day of the last message or enrolment that they follow within 30 days.",
+            source=f"{GLOSSARY}; which message it is when there were several is decided here",
         ),
     )
 
+
+PURCHASE = "users.behaviors.Purchase"
+ATTRIBUTED = "users.campaigns.Revenue"
 
 CAMPAIGN = Channel(
     name="campaign",
@@ -57,36 +79,42 @@ CAMPAIGN = Channel(
     events={
         "users.campaigns.Conversion": ("conversion_behavior_index",),
         "users.campaigns.EnrollInControl": (),
-        "users.behaviors.Purchase": ("price", "currency"),
+        PURCHASE: ("price", "currency"),
+        ATTRIBUTED: ("revenue",),
     },
     relations={
         "conversions_by_send_time": BY_SEND_TIME,
+        "conversions": "select * replace (event_day as day) from conversions_by_send_time",
         "revenue": REVENUE,
-        "messages": "select * from received where not control",
+        "enrolments": "select *, false as control from campaigns_enrollincontrol",
+        "campaign_received": "select * from received where not control",
     },
+    api=(
+        *(f"conversions{suffix}_by_send_time" for suffix in INDEXES),
+        *(f"conversions{suffix}" for suffix in INDEXES),
+        "unique_recipients",
+        "revenue",
+    ),
+    in_total="not control",
     metrics=(
-        Metric(
-            name="unique_recipients",
-            title="Unique Recipients",
-            over="messages",
-            sql="count(distinct user_id)",
-            rule="Different users who received a message of any channel on the day, without the control group.",
-        ),
+        *recipients("campaign", "Users who received a message of any channel, without the control group"),
         *(metric for index, suffix in enumerate(INDEXES) for metric in _conversions("ABCD"[index], suffix, index)),
         Metric(
             name="revenue",
             title="Revenue",
             over="revenue",
-            sql="coalesce(sum(cast(price as decimal(18, 2))), 0)",
-            rule="Purchases in US dollars by recipients within the revenue window after a message, on their own day,"
-            " each price rounded to cents. Those of the control group are not counted.",
+            sql="coalesce(sum(amount), 0)",
+            rule="Purchases in US dollars by recipients within `revenue_window` after a message of any channel, on"
+            " their own day, each price rounded to cents; the last message before has them. With `revenue_by='events'`,"
+            " what Braze attributed. The control group's is in its own figures and in no total.",
+            source=f"{GLOSSARY}; to which message it belongs is decided here",
         ),
         Metric(
             name="enrolled",
             title="Enrolled in Control",
-            over="campaigns_enrollincontrol",
+            over="enrolments",
             rule="Users who were put into the control group.",
-            source=OURS,
+            source=EVENTS,
         ),
     ),
 )

@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from include.exports.campaigns.metrics import OURS, Channel, Metric
-
-WEEK = 7 * 24 * 3600
+from include.exports.campaigns.metrics import DAY, EVENTS, Channel, Metric, decided, first_within, recipients
 
 UNIQUE_SQL = "Braze's published SQL of unique clicks"
-
-
-def _with_gap(events: str) -> str:
-    """The events with the seconds since the event before, of the same person in the same dispatch."""
-    return (
-        f'select *, "time" - lag("time") over (partition by app_group_id, message_variation_id, dispatch_id,'
-        f' email_address order by "time", id) as gap from {events}'
-    )
-
-
-UNIQUE = f"count(*) filter (gap is null or gap >= {WEEK})"
+PERSON = "app_group_id, message_variation_id, dispatch_id, email_address"
+HIDDEN = decided("Braze logs the event and shows no figure of it; each event counts")
 
 EMAIL = Channel(
     name="email",
@@ -26,19 +15,41 @@ EMAIL = Channel(
         "users.messages.email.Send": (),
         "users.messages.email.Delivery": (),
         "users.messages.email.Open": ("app_group_id", "dispatch_id", "email_address", "machine_open", "is_amp"),
-        "users.messages.email.Click": ("app_group_id", "dispatch_id", "email_address", "is_suspected_bot_click"),
-        "users.messages.email.Bounce": (),
+        "users.messages.email.Click": (
+            "app_group_id",
+            "dispatch_id",
+            "email_address",
+            "is_amp",
+            "is_suspected_bot_click",
+        ),
+        "users.messages.email.Bounce": ("is_drop",),
         "users.messages.email.SoftBounce": (),
         "users.messages.email.Deferral": (),
         "users.messages.email.MarkAsSpam": (),
         "users.messages.email.Unsubscribe": (),
     },
-    relations={"email_opens": _with_gap("email_open"), "email_clicks": _with_gap("email_click")},
-    received='select user_id, campaign_id, message_variation_id, "time" from email_send',
+    relations={
+        "email_opens": first_within("email_open", PERSON, 7 * DAY),
+        "email_clicks": first_within("email_click", PERSON, 7 * DAY),
+    },
+    received='select user_id, campaign_id, message_variation_id, "time", day from email_send',
+    api=(
+        "sent",
+        "opens",
+        "unique_opens",
+        "clicks",
+        "unique_clicks",
+        "unsubscribes",
+        "bounces",
+        "delivered",
+        "reported_spam",
+        "machine_open",
+        "machine_amp_open",
+    ),
     metrics=(
         Metric(
             name="sent",
-            title="Emails Sent",
+            title="Sent",
             over="email_send",
             rule="Messages handed to the provider.",
         ),
@@ -50,7 +61,7 @@ EMAIL = Channel(
         ),
         Metric(
             name="opens",
-            title="Opens",
+            title="Opened",
             over="email_opens",
             rule="Every open, also by machines.",
         ),
@@ -58,8 +69,8 @@ EMAIL = Channel(
             name="unique_opens",
             title="Unique Opens",
             over="email_opens",
-            sql=UNIQUE,
-            rule="Opens without another one of the same address in the same dispatch in the seven days before.",
+            sql="count(*) filter (is_first)",
+            rule="Opens without another one of the same address in the same dispatch less than seven days before.",
             source=UNIQUE_SQL,
         ),
         Metric(
@@ -68,6 +79,20 @@ EMAIL = Channel(
             over="email_opens",
             sql="count(*) filter (machine_open = 'true')",
             rule="Opens by software, such as Apple's mail privacy protection.",
+        ),
+        Metric(
+            name="other_opens",
+            title="Other Opens",
+            over="email_opens",
+            sql="count(*) filter (machine_open is distinct from 'true')",
+            rule="Opens that are no machine opens.",
+        ),
+        Metric(
+            name="amp_opens",
+            title="AMP Opens",
+            over="email_opens",
+            sql="count(*) filter (is_amp)",
+            rule="Opens of the AMP version.",
         ),
         Metric(
             name="machine_amp_open",
@@ -87,9 +112,17 @@ EMAIL = Channel(
             name="unique_clicks",
             title="Unique Clicks",
             over="email_clicks",
-            sql=UNIQUE,
-            rule="Clicks without another one of the same address in the same dispatch in the seven days before.",
+            sql="count(*) filter (is_first)",
+            rule="Clicks without another one of the same address in the same dispatch less than seven days before, also"
+            " on the link that unsubscribes.",
             source=UNIQUE_SQL,
+        ),
+        Metric(
+            name="amp_clicks",
+            title="AMP Clicks",
+            over="email_clicks",
+            sql="count(*) filter (is_amp)",
+            rule="Clicks in the AMP version.",
         ),
         Metric(
             name="suspected_bot_clicks",
@@ -97,7 +130,7 @@ EMAIL = Channel(
             over="email_clicks",
             sql="count(*) filter (is_suspected_bot_click)",
             rule="Clicks that Braze takes for a machine's. They are clicks as well.",
-            source="the event's own column",
+            source=EVENTS,
         ),
         Metric(
             name="bounces",
@@ -106,18 +139,26 @@ EMAIL = Channel(
             rule="Messages that cannot be delivered: hard bounces and drops, but no soft bounces or deferrals.",
         ),
         Metric(
+            name="drops",
+            title="Drops",
+            over="email_bounce",
+            sql="count(*) filter (is_drop)",
+            rule="Bounces of messages that the provider did not try to send after an earlier bounce or complaint.",
+            source=EVENTS,
+        ),
+        Metric(
             name="soft_bounces",
             title="Soft Bounces",
             over="email_softbounce",
             rule="Messages that were not accepted for a reason that may pass, a try each.",
-            source=OURS,
+            source=HIDDEN,
         ),
         Metric(
             name="deferrals",
             title="Deferrals",
             over="email_deferral",
             rule="Messages that the receiving server put off, a try each.",
-            source=OURS,
+            source=HIDDEN,
         ),
         Metric(
             name="reported_spam",
@@ -131,12 +172,6 @@ EMAIL = Channel(
             over="email_unsubscribe",
             rule="Unsubscribed through the message's link or the List-Unsubscribe header.",
         ),
-        Metric(
-            name="unique_recipients",
-            title="Unique Recipients",
-            over="email_send",
-            sql="count(distinct user_id)",
-            rule="Different users who were sent a message on the day; one whose message bounced is counted.",
-        ),
+        *recipients("email", "Users who were sent a message, also one that bounced"),
     ),
 )

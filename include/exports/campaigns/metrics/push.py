@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from include.exports.campaigns.metrics import Channel, Metric
+from include.exports.campaigns.metrics import DAY, EVENTS, GLOSSARY, Channel, Metric, decided, recipients
 
 PLATFORMS = {
     "ios_push": ("iOS Push", ("ios",)),
@@ -12,96 +12,145 @@ PLATFORMS = {
 }
 """Each channel with its title and the values of `platform` that belong to it, in lower case."""
 
-EVENTS = {
-    "users.messages.pushnotification.Send": ("platform", "dispatch_id"),
+INFLUENCED = "users.messages.pushnotification.InfluencedOpen"
+SESSION = "users.behaviors.app.SessionStart"
+NEEDED = {
+    "users.messages.pushnotification.Send": ("platform", "dispatch_id", "app_id"),
     "users.messages.pushnotification.Open": ("platform", "dispatch_id", "button_string", "button_action_type"),
     "users.messages.pushnotification.Bounce": ("platform", "dispatch_id"),
-    "users.messages.pushnotification.InfluencedOpen": ("platform", "dispatch_id"),
+    INFLUENCED: ("platform", "dispatch_id"),
+    SESSION: ("app_id",),
 }
 
+SESSIONS = f"""
+    select *, ("time" - min("time") over recent) / nullif(count(*) over recent - 1, 0) as gap
+    from (select user_id, app_id, "time", day, min(id) as id from app_sessionstart group by all)
+    window recent as (
+        partition by user_id, app_id order by "time" range between {30 * DAY} preceding and current row
+    )
+"""
+"""Starts of an app with the mean seconds between those of the user in the thirty days before; NULL for the first."""
 
-def _on(events: str, platforms: tuple[str, ...]) -> str:
-    """The events of some platforms. One that does not say its platform has that of the message it is about."""
-    names = ", ".join(f"'{name}'" for name in platforms)
+TAPPED = 60
+"""How many seconds after the start of an app the tap that started it may be logged."""
+
+AFTER_PUSH = f"""
+    select s.id, s."time", s.day, p.user_id, p.campaign_id, p.message_variation_id, p.platform
+    from (select * from pushnotification_send where campaign_id is not null) p asof join app_sessions s
+      on p.user_id = s.user_id and p.app_id = s.app_id and p."time" <= s."time"
+    where s."time" - p."time" < greatest(
+            getvariable('influenced_seconds'), coalesce(getvariable('influenced_share') * s.gap, 0)
+        )
+      and not exists (
+        from pushnotification_open o
+        where o.user_id = p.user_id and o.message_variation_id = p.message_variation_id
+          and o.dispatch_id is not distinct from p.dispatch_id
+          and o."time" >= p."time" and o."time" <= s."time" + {TAPPED}
+    )
+    qualify row_number() over (partition by p.campaign_id, s.id order by p."time" desc, p.id) = 1
+"""
+"""Starts of an app soon after a push that nobody tapped. A start is of the last push of each campaign before it."""
+
+
+def _known(events: str) -> str:
+    """The events with their platform. One that does not say it has that of the message it is about."""
     return f"""
-        select e.* from {events} e left join (
-            select user_id, message_variation_id, dispatch_id, min(platform) as platform
-            from pushnotification_send group by all
-        ) s on e.platform is null and e.user_id = s.user_id and e.message_variation_id = s.message_variation_id
-           and e.dispatch_id is not distinct from s.dispatch_id
-        where lower(coalesce(e.platform, s.platform)) in ({names})"""
+        select e.* replace (coalesce(e.platform, s.platform) as platform) from {events} e left join (
+            select e.id, min(s.platform) as platform from {events} e join pushnotification_send s
+              on e.user_id = s.user_id and e.message_variation_id = s.message_variation_id
+             and e.dispatch_id is not distinct from s.dispatch_id
+            where e.platform is null group by e.id
+        ) s on e.id = s.id"""
+
+
+RELATIONS = {
+    "app_sessions": SESSIONS,
+    "push_influenced": AFTER_PUSH,
+    "push": f"""
+        select 'send' as kind, * from pushnotification_send
+        union all by name select 'open' as kind, * from ({_known("pushnotification_open")})
+        union all by name select 'bounce' as kind, * from ({_known("pushnotification_bounce")})
+        union all by name select 'influenced' as kind, * from ({_known("pushnotification_influencedopen")})
+        union all by name select 'influenced' as kind, * from push_influenced""",
+}
+
+INFLUENCED_RULE = decided(
+    "the documentation says “less than thirty minutes after, or under half the average time”, and not how they are"
+    " told apart from taps or which push a start belongs to; configurable"
+)
 
 
 def _channel(name: str) -> Channel:
     title, platforms = PLATFORMS[name]
-    opens, influenced = f"{name}_opens", f"{name}_influenced"
+    mine = ", ".join(f"'{platform}'" for platform in platforms)
     direct = "count(*) filter (kind = 'open' and button_action_type is distinct from 'CLOSE')"
-    total = f"{direct} + count(*) filter (kind = 'influenced')"
-    metrics = (
-        Metric(
-            name="sent",
-            title=f"{title} Sent",
-            over=f"{name}_sends",
-            rule="Notifications handed to the platform's service, a device each.",
+    influenced = "count(*) filter (kind = 'influenced')"
+    on_web = name == "web_push"
+
+    def metric(name: str, title: str, sql: str, rule: str, source: str = GLOSSARY) -> Metric:
+        return Metric(name=name, title=title, over=events, sql=sql, rule=rule, source=source)
+
+    events = f"{name}_events"
+    metrics = [
+        metric(
+            "sent",
+            f"{title} Sent",
+            "count(*) filter (kind = 'send')",
+            "Notifications handed to the platform's service, a device each.",
         ),
-        Metric(
-            name="direct_opens",
-            title="Direct Opens",
-            over=opens,
-            sql=direct,
-            rule="Taps on the notification or one of its buttons, but not on one that closes it.",
+        metric(
+            "delivered",
+            "Deliveries",
+            "count(*) filter (kind = 'send') - count(*) filter (kind = 'bounce')",
+            "Sent less bounces. Of a single day it is negative when more bounced than were sent.",
         ),
-        Metric(
-            name="total_opens",
-            title="Total Opens",
-            over=opens,
-            sql=direct if name == "web_push" else total,
-            rule="Direct opens; those of the web have no others."
-            if name == "web_push"
-            else "Direct and influenced opens.",
+        metric(
+            "total_opens",
+            "Opens" if on_web else "Total Opens",
+            direct if on_web else f"{direct} + {influenced}",
+            "Direct opens; those of the web have no others." if on_web else "Direct and influenced opens.",
         ),
-        Metric(
-            name="influenced_opens",
-            title="Influenced Opens",
-            over=opens,
-            sql="0" if name == "web_push" else "count(*) filter (kind = 'influenced')",
-            rule="The app was opened soon after the notification, without a tap on it, as the events say.",
+        metric(
+            "direct_opens",
+            "Direct Opens",
+            direct,
+            "Taps on the notification or one of its buttons, but not on one that closes it.",
         ),
-        Metric(
-            name="body_clicks",
-            title="Body Clicks",
-            over=opens,
-            sql="count(*) filter (kind = 'open' and button_string is null)",
-            rule="Taps on the notification itself.",
+        metric(
+            "body_clicks",
+            "Body Clicks",
+            "count(*) filter (kind = 'open' and button_string is null)",
+            "Taps on the notification itself.",
         ),
-        Metric(
-            name="bounces",
-            title="Bounces",
-            over=f"{name}_bounces",
-            rule="Notifications whose token the platform's service no longer knows.",
+        metric(
+            "button_clicks",
+            "Button Clicks",
+            "count(*) filter (kind = 'open' and button_string is not null)",
+            "Taps on a button of the notification, also on one that closes it.",
+            EVENTS,
         ),
-        Metric(
-            name="unique_recipients",
-            title="Unique Recipients",
-            over=f"{name}_sends",
-            sql="count(distinct user_id)",
-            rule="Different users who were sent a notification on the day; one whose notification bounced is counted.",
+        metric(
+            "bounces",
+            "Bounces",
+            "count(*) filter (kind = 'bounce')",
+            "Notifications whose token the platform's service no longer knows.",
         ),
-    )
+    ]
+    if not on_web:
+        rule = (
+            "Starts of the app less than `within` after a push, or less than `share` of the user's mean time between"
+            " starts, without a tap on the push. With `by='events'`, the influenced opens that Braze logged."
+        )
+        metrics.append(metric("influenced_opens", "Influenced Opens", influenced, rule, INFLUENCED_RULE))
     return Channel(
         name=name,
         title=title,
-        events=EVENTS,
-        relations={
-            f"{name}_sends": _on("pushnotification_send", platforms),
-            f"{name}_bounces": _on("pushnotification_bounce", platforms),
-            f"{name}_direct": _on("pushnotification_open", platforms),
-            influenced: _on("pushnotification_influencedopen", platforms),
-            opens: f"select *, 'open' as kind from {name}_direct union all by name"
-            f" select *, 'influenced' as kind from {influenced}",
-        },
-        received=f'select user_id, campaign_id, message_variation_id, "time" from {name}_sends',
-        metrics=metrics,
+        events=NEEDED,
+        relations=RELATIONS | {events: f"select * from push where lower(platform) in ({mine})"},
+        received=f"""select user_id, campaign_id, message_variation_id, "time", day from pushnotification_send
+            where lower(platform) in ({mine})""",
+        api=("sent", "direct_opens", "total_opens", "bounces", "body_clicks"),
+        metrics=(*metrics, *recipients(name, "Users who were sent a notification, also one that bounced")),
     )
 
 

@@ -148,7 +148,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _flush(self) -> tuple[int, dict[str, str]]:
         with self.server.lock:
             file, position = self._file(), self._position()
-            self._check(self._properties(self.name))
+            if {"if-match", "if-none-match"} & self.sent.keys():
+                self._check(self._properties(self.name))
             end, blocks = 0, ""
             while end < position and end in file.blocks:
                 blocks += f"<Latest>{_block(end, file.blocks[end])}</Latest>"

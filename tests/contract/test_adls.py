@@ -94,7 +94,10 @@ def test_what_is_sent_is_told_part_by_part(rig, source):
         store.put(source(content), "part", sha(content), sent=told.append)
         assert sorted(told) == [3, MIB, MIB]
         store.put(source(content), "part", sha(content), sent=told.append)
-    assert sum(told) == len(content)
+        assert sum(told) == len(content)
+        for total in (4, 4):
+            store.put(source(b"rows"), "small", sha(b"rows"), sent=told.append)
+            assert sum(told) == len(content) + total, "what is there already does not count"
 
 
 class Careless(AdlsStore):

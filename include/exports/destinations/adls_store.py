@@ -78,7 +78,9 @@ class AdlsStore:
                     except HttpResponseError as error:
                         if code(error) not in _CONDITION:
                             raise
-                        if self.stat(path) != expected:
+                        if self.stat(path) == expected:
+                            sent(-expected.size)
+                        else:
                             attempt.rename_file(self._name(path))
             except HttpResponseError as error:
                 if code(error) not in _OVERTAKEN:

@@ -91,7 +91,6 @@ def test_a_wrong_password_is_sent_once(rig):
     [
         ("ssh-ed25519", "openssh", None),
         ("ssh-ed25519", "openssh", "a passphrase"),
-        ("ecdsa-sha2-nistp256", "openssh", None),
         ("ecdsa-sha2-nistp256", "pkcs1-pem", None),
         ("ssh-rsa", "openssh", "a passphrase"),
         ("ssh-rsa", "pkcs1-pem", None),

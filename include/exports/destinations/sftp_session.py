@@ -70,8 +70,8 @@ class Session:
         try:
             yield sftp
         except BaseException as error:
-            self._give_back(None)
             sftp.close()
+            self._give_back(None)
             if isinstance(error, TimeoutError):  # whatever else it carries waits as long for the same peer
                 self.close()
             raise
@@ -132,7 +132,8 @@ class Session:
                 f"{self.where}: the server's key is not the `host_key` of Airflow connection {self.hook.ssh_conn_id!r},"
                 " though the worker's known_hosts has it; correct whichever is wrong"
             )
-        if sys.platform == "linux":  # sending blocks, without a timeout of its own, while a peer takes nothing
+        if sys.platform == "linux" and isinstance(transport.sock, socket.socket):  # and no ProxyCommand
+            # Sending blocks, without a timeout of its own, while a peer takes nothing.
             transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(self.timeout * 1000))
         return transport
 
@@ -178,7 +179,7 @@ def errors(where: str, destination: SftpDestination) -> Iterator[None]:
 
 
 def _passes(error: BaseException) -> bool:
-    """Whether the same can succeed a moment later. Who is silent has been waited for already."""
+    """Whether the same can succeed a moment later. A server that fell silent has been waited for already."""
     from paramiko import AuthenticationException, BadHostKeyException, SSHException
     from paramiko.ssh_exception import IncompatiblePeer
 

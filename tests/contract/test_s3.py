@@ -54,16 +54,6 @@ def rig(tmp_path, monkeypatch):
     return s3.S3Rig(tmp_path, monkeypatch)
 
 
-@pytest.fixture
-def source(tmp_path):
-    def write(content: bytes):
-        path = tmp_path / "source"
-        path.write_bytes(content)
-        return path
-
-    return write
-
-
 def test_the_checksum_of_many_parts_is_what_a_server_that_computes_it_says(bucket, source):
     destination, outside = bucket
     content = os.urandom(12 * MIB + 1)

@@ -89,7 +89,7 @@ def main(arguments: Sequence[str]) -> int:
     for error in found.errors:
         console.print(escape(str(error)), style="red")
     samples = [item.export for item in found.declared if SAMPLE in item.export.tags]
-    with _served(kind, console, log) as server:
+    with output_to(log), _served(kind, console) as server:  # a server in this process has much to say
         succeeded = [_demonstrate(_at(server, export), console, log) for export in samples]
         if server:  # what it holds may be gone with it, and a later run could not show this
             succeeded += [_again(_at(server, export), console, log) for export in samples]
@@ -100,7 +100,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 @contextmanager
-def _served(kind: str, console: Console, log: Path) -> Iterator[LocalStore | None]:
+def _served(kind: str, console: Console) -> Iterator[LocalStore | None]:
     """An empty server of that kind, its connections known to Airflow; None for a folder, which needs none."""
     if kind == "local":
         yield None
@@ -110,7 +110,7 @@ def _served(kind: str, console: Console, log: Path) -> Iterator[LocalStore | Non
     folder.mkdir(parents=True)
     with ExitStack() as running:
         try:
-            with console.status(f"Starting a server of {kind}"), output_to(log):
+            with console.status(f"Starting a server of {kind}"):
                 server = running.enter_context(stores.serve(kind, folder))
         except (ImportError, OSError, RuntimeError) as error:
             console.print(f"A server of {kind} does not start: {escape(str(error))}", style="red", soft_wrap=True)
@@ -143,7 +143,7 @@ def _demonstrate(export: Export, console: Console, log: Path) -> bool:
             return False
         if done:
             published.append(done)
-            intact &= _add(tree, export, done, log)
+            intact &= _add(tree, export, done)
     rows, files, size = (sum(one[what] for one in published) for what in ("rows", "files", "bytes"))
     console.print("", tree, sep="\n")
     console.print(f"{rows:,} rows, {files} files, {size:,} bytes, {time.monotonic() - began:.1f} s")
@@ -184,11 +184,11 @@ def _windows(export: Export) -> Sequence[Interval]:
     return passed if export.mode == "incremental" else passed[-1:]
 
 
-def _add(tree: Tree, export: Export, published: dict[str, Any], log: Path) -> bool:
+def _add(tree: Tree, export: Export, published: dict[str, Any]) -> bool:
     """Add the folder of a manifest to `tree`, with what it names, all of it read back. False when some differs."""
     url = published["manifest"]
     folder = posixpath.dirname(url)
-    with output_to(log), connect(export.destination) as store:
+    with connect(export.destination) as store:
         document = open_url(store, url).read()
         verdicts = verify(document, lambda url: open_url(store, url))
         named = {

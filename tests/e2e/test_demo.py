@@ -94,17 +94,23 @@ def test_a_failure_shows_its_reason_and_the_log(one_sample: Path) -> None:
     assert "Traceback" not in failed.stdout
 
 
-def test_at_a_server_it_shows_what_it_reads_back_and_that_a_second_run_changes_nothing(one_sample: Path) -> None:
-    at_server = demo(one_sample, "s3")
+@pytest.mark.parametrize("kind", ["s3", "sftp"])
+def test_at_a_server_it_shows_what_it_reads_back_and_that_a_second_run_changes_nothing(
+    one_sample: Path, kind: str
+) -> None:
+    at_server = demo(one_sample, kind)
     in_folder = demo(one_sample)
 
     assert (at_server.returncode, at_server.stderr) == (0, "")
-    assert re.search(r"^Destination: S3Destination\(conn_id='.+', bucket='.+'\)$", at_server.stdout, re.MULTILINE)
-    assert re.search(r"^└── s3://.+/warehouse/impressions/exportTime=201912010000/$", at_server.stdout, re.MULTILINE)
+    assert re.search(r"^Destination: \w+Destination\(conn_id='.+', .+='.+'\)$", at_server.stdout, re.MULTILINE)
+    assert re.search(
+        rf"^└── {kind}://.+/warehouse/impressions/exportTime=201912010000/$", at_server.stdout, re.MULTILINE
+    )
     parts = re.compile(r" (part-\S+  .+ bytes, 20,000 rows)$", re.MULTILINE)
     assert parts.findall(at_server.stdout) == parts.findall(in_folder.stdout)
     assert len(parts.findall(at_server.stdout)) == 3
     assert "\nrun again: impressions_full, generation 1  as it was\n" in at_server.stdout
+    assert "[info" not in at_server.stdout
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])

@@ -19,7 +19,7 @@ from include.exports.contract import table
 from include.exports.dataset import DatasetExport
 from include.exports.manifest import Manifest
 from include.exports.paths import PROJECT
-from include.local import destinations
+from include.local import destinations, metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +37,7 @@ def pages() -> dict[str, str]:
         + _macros(),
         "docs/DESTINATIONS.md": GENERATED + destinations.markdown(),
         "docs/MANIFEST.md": GENERATED + _models("Every field of the manifest", Manifest),
+        "docs/METRICS.md": GENERATED + metrics.markdown(),
         "docs/TYPES.md": GENERATED + table.markdown(),
     }
 

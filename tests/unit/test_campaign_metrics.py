@@ -13,11 +13,12 @@ import pytest
 
 from include.exports import CampaignResults, EventLake, EventTables, Rules
 from include.exports.campaigns import figures
+from include.exports.campaigns.metrics.rates import RATES
 from include.exports.campaigns.metrics.registry import CHANNELS
 from include.exports.engine import connect
 from include.exports.sources import Request
 from include.local import messages
-from include.local.events import Campaign, generate, write_lake, write_tables
+from include.local.events import Campaign, Event, generate, write_lake, write_tables
 from tests.rigs.campaign_oracle import Oracle
 
 DAYS = 9
@@ -116,3 +117,32 @@ def test_the_oracle_knows_every_metric():
     oracle = Oracle([(event.type, event.record) for event in events], start.date(), DAYS, "UTC")
     known = {(channel, metric) for (_, _, channel, _, metric), value in oracle.figures.items() if value}
     assert known == {(channel.name, metric.name) for channel in CHANNELS for metric in channel.metrics}
+
+
+def test_a_rate_divides_metrics_that_its_channels_have():
+    metrics = {channel.name: {metric.name for metric in channel.metrics} for channel in CHANNELS}
+    assert [rate for rate in RATES for name in rate.channels if not {rate.of, rate.per} <= metrics[name]] == []
+
+
+def test_every_documented_field_of_the_api_is_a_metric():
+    assert [name for channel in CHANNELS for name in set(channel.api) - {m.name for m in channel.metrics}] == []
+
+
+def test_what_is_left_out_is_said_in_the_log(tmp_path, caplog):
+    start = datetime(2024, 2, 27, tzinfo=UTC)
+    campaign = Campaign(id="push", name="Push", channels=("ios_push",))
+    events = [
+        Event(
+            event.type, event.record | ({"platform": "watch"} if event.type.endswith(".Open") else {}), event.processed
+        )
+        for event in generate([campaign], start=start, days=DAYS, users=25)
+        if not event.type.endswith("SessionStart")
+    ]
+    write_lake(events, tmp_path, "ndjson")
+    measured(CampaignResults(events=EventLake(path=str(tmp_path), format="ndjson")), start, "UTC")
+    assert [record.getMessage() for record in caplog.records] == [
+        "influenced opens are 0: there are neither users.behaviors.app.SessionStart events nor"
+        " users.messages.pushnotification.InfluencedOpen ones",
+        "left out: 5 purchases in other currencies than US dollars (EUR), which no revenue contains",
+        "left out: 19 push events of a platform that is not known (watch), which no channel counts",
+    ]

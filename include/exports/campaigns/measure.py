@@ -62,7 +62,7 @@ def measure(con: duckdb.DuckDBPyConnection, what: Measurement) -> str:
     for channel in CHANNELS:
         for over, of_all_days in dict.fromkeys((metric.over, metric.of_all_days) for metric in channel.metrics):
             _count(con, channel, over, what.days, together=of_all_days)
-    left_out.warn(con)
+    left_out.warn(con, what)
     _name(con, used)
     _spread(con, what)
     return "figures"

@@ -12,10 +12,11 @@ PLATFORMS = {
 }
 """Each channel with its title and the values of `platform` that belong to it, in lower case."""
 
+PUSHED = "users.messages.pushnotification.Send"
 INFLUENCED = "users.messages.pushnotification.InfluencedOpen"
 SESSION = "users.behaviors.app.SessionStart"
 NEEDED = {
-    "users.messages.pushnotification.Send": ("platform", "dispatch_id", "app_id"),
+    PUSHED: ("platform", "dispatch_id", "app_id"),
     "users.messages.pushnotification.Open": ("platform", "dispatch_id", "button_string", "button_action_type"),
     "users.messages.pushnotification.Bounce": ("platform", "dispatch_id"),
     INFLUENCED: ("platform", "dispatch_id"),

@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
+import re
 import time
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 from tempfile import TemporaryDirectory
+from threading import Event, Thread
 from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
+
+import psutil
 
 from benchmarks import data
 from benchmarks.contestants import CONTESTANTS
 from include.exports.engine import THREADS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from resource import struct_rusage
+    from collections.abc import Callable, Iterator
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
-MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
-"""Linux counts resident memory in kilobytes, macOS in bytes."""
 WARM_UP_ROWS = 1000
 
 
@@ -83,22 +84,45 @@ def _measure(case: Case, source: Path) -> Run:
 def timed(work: Callable[[], int]) -> Run:
     """What `work` takes, which returns the bytes that it has written. Imports are to be done."""
     os.sync()  # what the run before has left to be written must not slow this one
-    before, programs_before, began = getrusage(RUSAGE_SELF), getrusage(RUSAGE_CHILDREN), time.perf_counter()
-    size = work()
-    seconds, own, programs = time.perf_counter() - began, getrusage(RUSAGE_SELF), getrusage(RUSAGE_CHILDREN)
-    own_cpu, programs_cpu = (
-        _cpu_seconds(own) - _cpu_seconds(before),
-        _cpu_seconds(programs) - _cpu_seconds(programs_before),
-    )
-    peak = programs.ru_maxrss if programs_cpu else 0  # without: of a program that an import started
+    with _programs_watched() as programs:
+        before, cpu, began = _peak(), _cpu_seconds(), time.perf_counter()
+        size = work()
+        seconds, cpu_seconds, own = time.perf_counter() - began, _cpu_seconds() - cpu, _peak()
     return Run(
         seconds=seconds,
-        cpu_seconds=own_cpu + programs_cpu,
+        cpu_seconds=cpu_seconds,
         size=size,
-        peak=max(own.ru_maxrss, peak) * MAXRSS_BYTES,
-        grown=max(own.ru_maxrss - before.ru_maxrss, peak) * MAXRSS_BYTES,
+        peak=max(own, *programs),
+        grown=max(own - before, *programs),
     )
 
 
-def _cpu_seconds(used: struct_rusage) -> float:
-    return used.ru_utime + used.ru_stime
+def _cpu_seconds() -> float:
+    return sum(used.ru_utime + used.ru_stime for used in map(getrusage, (RUSAGE_SELF, RUSAGE_CHILDREN)))
+
+
+def _peak() -> int:
+    """The most memory that this process has had. Linux counts into `ru_maxrss` what its parent had when it began."""
+    status = Path("/proc/self/status")
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", status.read_text(), re.MULTILINE) if status.exists() else None
+    return int(found[1]) * 1024 if found else getrusage(RUSAGE_SELF).ru_maxrss
+
+
+@contextmanager
+def _programs_watched() -> Iterator[list[int]]:
+    """The memory of the programs that this process starts meanwhile, looked at often."""
+    me, seen, done = psutil.Process(), [0], Event()
+
+    def watch() -> None:
+        while not done.wait(0.05):
+            for program in me.children():
+                with suppress(psutil.NoSuchProcess):
+                    seen.append(program.memory_info().rss)
+
+    watcher = Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield seen
+    finally:
+        done.set()
+        watcher.join()

@@ -15,6 +15,7 @@ from include.exports import (
     ManifestFile,
     Once,
     ParquetFiles,
+    Pools,
     Views,
     airflow_dag,
 )
@@ -31,6 +32,7 @@ airflow_dag(
         schedule=Once(at="2019-12-01"),
         files=ParquetFiles(compression="zstd", max_rows=25_000),
         destination=LocalDestination(path="exports", prefix="warehouse"),
+        pools=Pools(source="exports_sources", destination="exports_destinations"),
         manifest=ManifestFile(views=Views(adobe=True)),
     ),
     doc=__doc__,

@@ -16,7 +16,7 @@ from include.exports.campaigns.results import CampaignResultsExport
 from include.exports.campaigns.rules import Rules
 from include.exports.columns import Columns, HashMask, RedactMask
 from include.exports.dataset import DatasetExport
-from include.exports.definition import Export, ManifestFile, Retries, Views
+from include.exports.definition import Export, ManifestFile, Pools, Retries, Views
 from include.exports.destinations.adls import AdlsDestination
 from include.exports.destinations.blob import BlobDestination
 from include.exports.destinations.dlz import DataLandingZoneDestination
@@ -65,6 +65,7 @@ __all__ = [
     "Once",
     "ParquetFiles",
     "PgpEncryption",
+    "Pools",
     "RedactMask",
     "Retries",
     "Rules",

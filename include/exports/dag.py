@@ -113,7 +113,7 @@ def build(export: Export, doc: str | None) -> DAG:
             """Decide whether the run may start and what it will read; fix both in staging."""
             return _stages(export).validate_eligibility(resend=bool(get_current_context()["params"]["resend"]))
 
-        @task
+        @task(pool=export.pools.source)
         @_airflow_errors
         def extract_records(shard: int) -> dict[str, Any]:
             """Read a shard's records and stage them as Parquet."""
@@ -125,7 +125,7 @@ def build(export: Export, doc: str | None) -> DAG:
             """Write the shard's files in the declared format."""
             return _stages(export).serialize_files(extracted["shard"])
 
-        @task
+        @task(pool=export.pools.destination)
         @_airflow_errors
         def deliver_files(serialized: dict[str, Any]) -> dict[str, Any]:
             """Copy the shard's files to the destination and verify them there."""
@@ -135,7 +135,12 @@ def build(export: Export, doc: str | None) -> DAG:
         def shard(index: int) -> Any:
             return deliver_files(serialize_files(extract_records(index)))  # type: ignore[arg-type]  # XComs until run
 
-        @task(outlets=[published], on_success_callback=told["success"], on_skipped_callback=told["skip"])
+        @task(
+            outlets=[published],
+            pool=export.pools.destination,
+            on_success_callback=told["success"],
+            on_skipped_callback=told["skip"],
+        )
         @_airflow_errors
         def publish_manifest(delivered: Any, *, outlet_events: Any = None) -> dict[str, Any]:  # noqa: ARG001  # the order
             """Make the delivered files current by writing the manifest, then remove what it replaced."""

@@ -102,6 +102,16 @@ class Retries(Part):
     """Longest wait between two tries."""
 
 
+class Pools(Part):
+    """Airflow pools, whose slots limit how many tasks of all exports work with a source or a destination at once. They
+    must exist; `airflow_settings.yaml` declares some."""
+
+    source: str = Field(default="default_pool", min_length=1)
+    """Pool of the tasks that read: one for each source that must be spared."""
+    destination: str = Field(default="default_pool", min_length=1)
+    """Pool of the tasks that deliver and publish: one for each destination that must be spared."""
+
+
 class Export(Definition):
     """What all exports have in common. Each kind says where its records come from."""
 
@@ -143,6 +153,8 @@ class Export(Definition):
     schema) and the manifest, `skip` the run and publish nothing, or `fail` it."""
     retries: Retries = Retries()
     """How failures that may pass are repeated."""
+    pools: Pools = Pools()
+    """How many tasks work with the source and the destination at once."""
     alerts: tuple[Alert, ...] = ()
     """Who is told what became of a run, besides those whom the Airflow Variable `exports_alerts` names for all."""
     late_after: timedelta = Field(default=timedelta(minutes=150), gt=timedelta())

@@ -90,6 +90,19 @@ def test_a_manual_run_outside_of_the_schedule_has_all_its_tasks():
         assert {(task.start_date, task.end_date) for task in read.tasks} == {(None, None)}
 
 
+def test_reading_and_delivering_take_slots_of_the_declared_pools():
+    from airflow.dag_processing.dagbag import DagBag
+
+    tasks = DagBag(dag_folder=str(PROJECT / "dags")).dags["clicks_for_partner"].tasks
+    assert {task.task_id: task.pool for task in tasks} == {
+        "validate_eligibility": "default_pool",
+        "shard.extract_records": "exports_sources",
+        "shard.serialize_files": "default_pool",
+        "shard.deliver_files": "exports_destinations",
+        "publish_manifest": "exports_destinations",
+    }
+
+
 def test_the_scheduler_runs_the_windows_between_start_and_end_and_no_others():
     """Asked as the scheduler asks, of the DAG as it is stored."""
     from airflow.dag_processing.dagbag import DagBag

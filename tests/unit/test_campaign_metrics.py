@@ -28,6 +28,11 @@ CASES = int(os.environ.get("CAMPAIGN_CASES", "8"))
 """How many times CAMPAIGNS campaigns are made up, each time others."""
 CAMPAIGNS = 5
 
+NO_SESSIONS = (
+    "influenced opens are 0: there are neither users.behaviors.app.SessionStart events nor"
+    " users.messages.pushnotification.InfluencedOpen ones"
+)
+
 Key = tuple[date | None, str, str, str | None, str]
 """Day (None: all of them), campaign, channel, variation (None: all of them), metric."""
 
@@ -141,8 +146,7 @@ def test_what_is_left_out_is_said_in_the_log(tmp_path, caplog):
     write_lake(events, tmp_path, "ndjson")
     measured(CampaignResults(events=EventLake(path=str(tmp_path), format="ndjson")), start, "UTC")
     assert [record.getMessage() for record in caplog.records] == [
-        "influenced opens are 0: there are neither users.behaviors.app.SessionStart events nor"
-        " users.messages.pushnotification.InfluencedOpen ones",
+        NO_SESSIONS,
         "left out: 5 purchases in other currencies than US dollars (EUR), which no revenue contains",
         "left out: 19 push events of a platform that is not known (watch), which no channel counts",
     ]

@@ -28,7 +28,7 @@ ORDER = [
     ["campaigns.metrics.*"],
     ["campaigns.metrics.registry"],
     ["campaigns.event_lake", "campaigns.event_tables"],
-    ["campaigns.events", "campaigns.rules", "campaigns.left_out"],
+    ["campaigns.events", "campaigns.rules", "campaigns.left_out", "campaigns.names"],
     ["campaigns.measure"],
     ["campaigns.figures"],
     ["campaigns.multichannel"],

@@ -15,7 +15,7 @@ from include.exports.sources.sql import SqlSource
 from include.exports.time_column import TimeColumn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
     import duckdb
@@ -43,25 +43,52 @@ def files(source: EventTables, start: datetime, end: datetime) -> tuple[str, ...
 @contextmanager
 def relation(source: EventTables, con: duckdb.DuckDBPyConnection, request: EventRequest) -> Iterator[str]:
     """SQL of the events of a table; NULL for a column that the table does not have."""
+    (table,) = request.files
+    window = Request(start=request.start, end=request.end)
+    with rows(source, con, table, request.types, window, needed=("id", "time")) as read:
+        yield read
+
+
+@contextmanager
+def rows(
+    source: EventTables,
+    con: duckdb.DuckDBPyConnection,
+    table: str,
+    types: Mapping[str, str],
+    window: Request,
+    *,
+    needed: tuple[str, ...],
+) -> Iterator[str]:
+    """SQL of columns of a table, in the window if it has one; NULL for a column that it does not have.
+
+    Raises `NotEligible` when there is no such table, or none of the columns that are needed.
+    """
     inspector = _inspector(source)
-    (table,) = (name for name in _names(source) if name.upper() in request.files)
-    spelled = {column["name"].upper(): column["name"] for column in inspector.get_columns(table, source.db_schema)}
-    present = {column: name for column in request.columns if (name := _spelled(column, spelled))}
-    if not {"id", "time"} <= present.keys():
-        raise NotEligible(f"{source.conn_id}: {table} has no ID and TIME; it is not a table of message events")
+    found = next((name for name in _names(source) if name.upper() == table), None)
+    if found is None:
+        raise NotEligible(f"{source.conn_id}: there is no table {table}; make it, or correct conn_id and db_schema")
+    spelled = {column["name"].upper(): column["name"] for column in inspector.get_columns(found, source.db_schema)}
+    present = {column: name for column in types if (name := _spelled(column, spelled))}
+    if missing := set(needed) - present.keys():
+        raise NotEligible(f"{source.conn_id}: {found} has no {', '.join(sorted(missing)).upper()}; it is another table")
     asked = SqlSource(
         conn_id=source.conn_id,
-        table=(source.db_schema, table) if source.db_schema else (table,),
-        time_column=TimeColumn(name=present["time"], kind="epoch_seconds"),
-        types={name: request.types[column] for column, name in present.items()},
+        table=(source.db_schema, found) if source.db_schema else (found,),
+        time_column=TimeColumn(name=present["time"], kind="epoch_seconds") if window.start else None,
+        types={name: types[column] for column, name in present.items()},
     )
-    window = Request(columns=tuple(present.values()), start=request.start, end=request.end)
-    with sql.records(asked, window, Shard(index=0), con) as rows:
+    columns = Request(columns=tuple(present.values()), start=window.start, end=window.end)
+    with sql.records(asked, columns, Shard(index=0), con) as read:
         values = ", ".join(
             f"cast({identifier(present[column]) if column in present else 'null'} as {type_}) as {identifier(column)}"
-            for column, type_ in request.types.items()
+            for column, type_ in types.items()
         )
-        yield f"select {values} from ({rows})"
+        yield f"select {values} from ({read})"
+
+
+def has(source: EventTables, table: str) -> bool:
+    """Whether there is such a table."""
+    return table in (name.upper() for name in _names(source))
 
 
 def _spelled(column: str, spelled: dict[str, str]) -> str | None:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 from zoneinfo import ZoneInfo
 
-from include.exports.campaigns import event_lake, event_tables
+from pydantic import model_validator
+
+from include.exports.campaigns import event_lake, event_tables, names
 from include.exports.campaigns.event_lake import EventLake
+from include.exports.campaigns.event_tables import EventTables
 from include.exports.campaigns.events import Events, found
 from include.exports.campaigns.measure import Measurement, measure
 from include.exports.campaigns.rules import Rules
@@ -51,8 +54,28 @@ class CampaignResults(Part):
     """Where the message events are."""
     campaigns: tuple[str, ...] = ()
     """API ids of the campaigns; every campaign that has events when empty."""
+    tag: str | None = None
+    """The campaigns that have this tag now, instead of `campaigns`."""
+    names: EventTables | None = None
+    """The database whose tables hold what campaigns are called and how they are tagged. When absent: that of the
+    events, when they are in one. `CHANGELOGS_CAMPAIGN_SHARED` and `SNAPSHOTS_CAMPAIGN_MESSAGE_VARIATION_SHARED` are
+    Braze's; `CAMPAIGN_TAGS`, with `CAMPAIGN_API_ID` and `TAG`, is a team's own, because Braze shares no tags."""
     rules: Rules = Rules()
     """How metrics count that Braze documents in part: influenced opens, revenue, in-app messages sent."""
+
+    @model_validator(mode="after")
+    def _one_selection(self) -> Self:
+        """A tag beside a list could mean both or either."""
+        if self.tag and self.campaigns:
+            raise ValueError("campaigns are selected by a list or by a tag; write one of them")
+        if self.tag and not self.tables:
+            raise ValueError("a tag is looked up in tables; say where with `names`")
+        return self
+
+    @property
+    def tables(self) -> EventTables | None:
+        """Where names and tags are, if anywhere."""
+        return self.names or (self.events if isinstance(self.events, EventTables) else None)
 
     @property
     def time_column(self) -> None:
@@ -89,12 +112,16 @@ def records(source: CampaignResults, request: Request, shard: Shard, con: duckdb
     """The figures of every day of the request, zero where nothing happened, in order."""
     source.rules.apply(con)
     start, end = _span(request)
+    names.load(source.tables, con)
+    campaigns = source.campaigns
+    if source.tag and source.tables:
+        campaigns = names.tagged(source.tables, con, source.tag)
     what = Measurement(
         events=source.events,
         places=source.rules.chosen(found(source.events, shard.files), source.events.type),
         days=_days(request),
         timezone=request.timezone,
-        campaigns=source.campaigns,
+        campaigns=campaigns,
         start=start,
         end=end,
         reach=REACH,

@@ -63,7 +63,7 @@ def measure(con: duckdb.DuckDBPyConnection, what: Measurement) -> str:
         for over, of_all_days in dict.fromkeys((metric.over, metric.of_all_days) for metric in channel.metrics):
             _count(con, channel, over, what.days, together=of_all_days)
     left_out.warn(con, what)
-    _name(con, used)
+    _name(con, used, what.timezone)
     _spread(con, what)
     return "figures"
 
@@ -135,21 +135,18 @@ def _count(
     )
 
 
-def _name(con: duckdb.DuckDBPyConnection, used: Sequence[EventType]) -> None:
-    """What campaigns and variations were last called on each day."""
-    named = " union all ".join(
-        f'select day, campaign_id, message_variation_id, "time", id, campaign_name, message_variation_name'
-        f" from {kind.relation}"
-        for kind in used
-        if set(OF_A_CAMPAIGN) <= kind.columns.keys()
-    )
-    for table, keys, name in (
-        ("campaign_names", "campaign_id", "campaign_name"),
-        ("variation_names", "campaign_id, message_variation_id", "message_variation_name"),
+def _name(con: duckdb.DuckDBPyConnection, used: Sequence[EventType], timezone: str) -> None:
+    """What campaigns and variations were last called on each day, by the events and by the tables of names."""
+    named = [kind for kind in used if set(OF_A_CAMPAIGN) <= kind.columns.keys()]
+    for table, key, name, changes in (
+        ("campaign_names", "campaign_id", "campaign_name", "campaign_changes"),
+        ("variation_names", "message_variation_id", "message_variation_name", "variation_changes"),
     ):
+        rows = [f'select {key}, day, "time", id, {name} as name from {kind.relation}' for kind in named]
+        rows.append(f"select api_id, {_day(timezone)}, \"time\", coalesce(id, ''), name from {changes}")
         con.execute(
-            f'create table {table} as select day, {keys}, max_by({name}, ("time", id)) as name from ({named})'
-            f" where {name} is not null group by day, {keys}"
+            f'create table {table} as select day, {key}, max_by(name, ("time", id)) as name'
+            f" from ({' union all '.join(rows)}) where name is not null group by day, {key}"
         )
 
 
@@ -192,8 +189,7 @@ def _spread(con: duckdb.DuckDBPyConnection, what: Measurement) -> None:
         asof left join campaign_names c
              on c.campaign_id = w.campaign_id and coalesce(w.day, {last}) >= c.day
         asof left join variation_names v
-             on v.campaign_id = w.campaign_id and v.message_variation_id = w.variation_id
-             and coalesce(w.day, {last}) >= v.day
+             on v.message_variation_id = w.variation_id and coalesce(w.day, {last}) >= v.day
         """,
         [list(what.days)],
     )

@@ -5,16 +5,17 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from hashlib import sha256
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, Protocol, cast
+from typing import IO, TYPE_CHECKING, Literal, Protocol, Self, cast
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
     from typing import BinaryIO
 
-Compression = Literal["none", "gzip", "zstd"]
+Compression = Literal["none", "gzip", "zip", "zstd"]
 
-SUFFIXES: Mapping[Compression, str] = MappingProxyType({"none": "", "gzip": ".gz", "zstd": ".zst"})
+SUFFIXES: Mapping[Compression, str] = MappingProxyType({"none": "", "gzip": ".gz", "zip": ".zip", "zstd": ".zst"})
 """What each compression adds to a file name."""
 
 BLOCK = 1 << 20
@@ -24,6 +25,8 @@ GZIP_LEVEL = 1
 """Of igzip: many times faster than zlib at its fastest, and smaller."""
 ZSTD_LEVEL = 3
 """The default of zstd."""
+ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+"""When members were changed, as the archive says: the first moment that the format knows."""
 
 
 class _Writes(Protocol):
@@ -68,6 +71,13 @@ class CompressedFile:
         self._compressor.write(self._pending)
         self._pending.clear()
 
+    def begin_member(self) -> None:
+        """What comes is of the next member of the archive. The first one begins by itself."""
+        if not isinstance(self._compressor, _Archive):
+            raise TypeError("only an archive has members")
+        self.end_block()
+        self._compressor.begin_member()
+
     @property
     def size(self) -> int:
         """Bytes of the file."""
@@ -79,17 +89,50 @@ class CompressedFile:
         return self._file.hash.hexdigest()
 
 
+class _Archive:
+    """A ZIP file whose members are written one after another."""
+
+    def __init__(self, file: _Counted, extension: str, *, large: bool) -> None:
+        self._zip = ZipFile(cast("BinaryIO", file), "w", ZIP_DEFLATED)
+        self._extension, self._large, self._number = extension, large, 0
+        self._member = self._open()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._member.close()
+        self._zip.close()
+
+    def begin_member(self) -> None:
+        self._member.close()
+        self._number += 1
+        self._member = self._open()
+
+    def _open(self) -> IO[bytes]:
+        info = ZipInfo(f"part-{self._number:05d}{self._extension}", ZIP_TIME)
+        info.compress_type = ZIP_DEFLATED
+        info.create_system, info.external_attr = 3, 0o644 << 16  # else they are those of the machine
+        return self._zip.open(info, "w", force_zip64=self._large)
+
+    def write(self, data: bytearray, /) -> None:
+        self._member.write(data)
+
+
 @contextmanager
-def compress(path: Path, compression: Compression, threads: int) -> Iterator[CompressedFile]:
+def compress(
+    path: Path, compression: Compression, threads: int, *, member: str = "", large: bool = True
+) -> Iterator[CompressedFile]:
     """A new file at `path`, complete when the block ends; when it raises, nothing is left there.
 
-    One gzip member or zstd frame, whose bytes depend on the text alone: not on `threads`, on how the text is cut into
-    writes, on the clock or on the file's name.
+    One gzip member or zstd frame, or a ZIP archive, whose bytes depend on the text alone: not on `threads`, on how the
+    text is cut into writes, on the clock or on the file's name. The names of an archive's members end with `member`;
+    those of one that is not `large` have less than 2 GiB each, and every old reader takes them.
     """
     try:
         with path.open("wb") as file:
             counted = _Counted(file)
-            with _compressor(counted, compression, threads) as compressor:
+            with _compressor(counted, compression, threads, member, large=large) as compressor:
                 compressed = CompressedFile(counted, compressor)
                 yield compressed
                 compressed.end_block()
@@ -98,7 +141,9 @@ def compress(path: Path, compression: Compression, threads: int) -> Iterator[Com
         raise
 
 
-def _compressor(file: _Counted, compression: Compression, threads: int) -> AbstractContextManager[_Writes]:
+def _compressor(
+    file: _Counted, compression: Compression, threads: int, member: str, *, large: bool
+) -> AbstractContextManager[_Writes]:
     match compression:
         case "none":
             return nullcontext(file)
@@ -106,6 +151,8 @@ def _compressor(file: _Counted, compression: Compression, threads: int) -> Abstr
             from isal import igzip_threaded
 
             return igzip_threaded.open(file, "wb", GZIP_LEVEL, threads=threads, block_size=BLOCK)  # type: ignore[no-any-return, no-untyped-call]
+        case "zip":
+            return _Archive(file, member, large=large)
         case "zstd":
             from zstandard import ZstdCompressor
 

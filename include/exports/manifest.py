@@ -147,7 +147,7 @@ class ExportInfo(Model):
     format: str
     compression: str
     header_lines: int
-    """Lines at the top of each file that are no records."""
+    """Lines at the top of each file that are no records; of a `zip` archive, of each file in it."""
     dialect: dict[str, str] | None
     """How the fields of CSV files are written: delimiter, quote, line terminator, null marker. None for others."""
     encryption: Encryption | None = None

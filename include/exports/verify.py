@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import io
 import tempfile
+import zipfile
 import zlib
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
@@ -100,7 +101,7 @@ def _verdict(entry: Entry, form: Form | None, open_url: Callable[[str], IO[bytes
             return Verdict(url=entry.url, rows=None, size=size, problems=problems, encrypted=True)
         try:
             rows = _count(copy, form)
-        except (OSError, EOFError, ValueError, csv.Error, zlib.error) as error:
+        except (OSError, EOFError, ValueError, csv.Error, zlib.error, zipfile.BadZipFile) as error:
             return Verdict(url=entry.url, rows=None, size=size, problems=(*problems, f"cannot be decoded: {error}"))
     return Verdict(
         url=entry.url,
@@ -122,7 +123,13 @@ def _count(file: IO[bytes], form: Form) -> int:
         import pyarrow.parquet
 
         return int(pyarrow.parquet.ParquetFile(file).metadata.num_rows)
-    text = _decompressed(file, form.compression)
+    if form.compression == "zip":
+        with zipfile.ZipFile(file) as archive:
+            return sum(_count_lines(archive.open(name), form) for name in archive.namelist())
+    return _count_lines(_decompressed(file, form.compression), form)
+
+
+def _count_lines(text: IO[bytes], form: Form) -> int:
     if form.format == "json":
         return sum(chunk.count(b"\n") for chunk in iter(lambda: text.read(CHUNK), b""))
     dialect = {"delimiter": ",", "quote": '"'} | (form.dialect or {})

@@ -6,6 +6,7 @@ import gzip
 import json
 import logging
 from typing import TYPE_CHECKING, Any
+from zipfile import ZipFile
 
 import zstandard
 
@@ -50,6 +51,9 @@ def text(files: TextFiles, path: Path) -> str:
         data = gzip.decompress(data)
     elif files.compression == "zstd":
         data = zstandard.ZstdDecompressor().decompressobj().decompress(data)
+    elif files.compression == "zip":
+        with ZipFile(path) as archive:
+            data = b"".join(map(archive.read, archive.namelist()))
     return data.decode()
 
 

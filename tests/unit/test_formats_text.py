@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MODELS = [JsonFiles, CsvFiles]
-COMPRESSIONS = ["none", "gzip", "zstd"]
+COMPRESSIONS = ["none", "gzip", "zip", "zstd"]
 FEW = events(10)
 MANY = events(30_000)
 """Several blocks of text, whose last one is not full."""
@@ -65,16 +65,18 @@ def test_all_compressions_hold_the_same_text(model: Any, tmp_path: Path) -> None
         files = model(compression=compression)
         write(files, connect(2), MANY, tmp_path / "f")
         texts.append(text(files, tmp_path / "f"))
-    assert texts == [texts[0]] * 3
+    assert texts == [texts[0]] * len(COMPRESSIONS)
 
 
 def test_extensions_tell_format_and_compression() -> None:
     assert [model(compression=name).extension for model in MODELS for name in COMPRESSIONS] == [
         ".json",
         ".json.gz",
+        ".json.zip",
         ".json.zst",
         ".csv",
         ".csv.gz",
+        ".csv.zip",
         ".csv.zst",
     ]
 

@@ -34,6 +34,8 @@ FILES = [
         )
     ),
     CsvFiles(compression="none", max_rows=100, line_terminator="\r\n"),
+    CsvFiles(compression="zip", max_rows=100, member_rows=30),
+    JsonFiles(compression="zip", max_rows=100),
     *(ParquetFiles(compression=compression, max_rows=100) for compression in ("none", "snappy", "gzip", "zstd")),
 ]
 

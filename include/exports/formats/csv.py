@@ -46,9 +46,11 @@ class CsvFiles(TextFiles):
     """What stands for NULL, never quoted; by default nothing, and empty text is then told apart by its quotes."""
     line_terminator: Literal["\n", "\r\n"] = "\n"
     """Ends every line, the last one too."""
-    formula_guard: bool = False
+    formula_guard: bool | Literal["numbers"] = False
     """Put an apostrophe before text that a spreadsheet would run as a formula: text that begins with = + - @, a tab or
-    a carriage return and is not a plain number. For people; a program that reads the file gets the apostrophe too."""
+    a carriage return and is not a plain number. `numbers`: before those too, also in columns of numbers, as Braze does
+    (`'-1943`); it keeps Excel from taking `+821012345678` for a number. For people; a program that reads the file gets
+    the apostrophe too."""
 
     @property
     def header_lines(self) -> int:
@@ -61,7 +63,7 @@ class CsvFiles(TextFiles):
 
     @property
     def extension(self) -> str:
-        """`.csv`, `.csv.gz` or `.csv.zst`."""
+        """`.csv`, `.csv.gz`, `.csv.zip` or `.csv.zst`."""
         return f".csv{self.suffix}"
 
     @model_validator(mode="after")
@@ -106,7 +108,7 @@ def write(files: CsvFiles, con: duckdb.DuckDBPyConnection, query: str, path: Pat
         names = (f"{literal(column.name)} as {identifier(column.name)}" for column in columns(con, query))
         ((header,),) = con.sql(_lines(files, con, f"select {', '.join(names)}")).fetchall()
     lines = _lines(files, con, query)
-    return write_lines(con, lines, path, progress, compression=files.compression, header=header)
+    return write_lines(files, con, lines, path, progress, header=header)
 
 
 def _lines(files: CsvFiles, con: duckdb.DuckDBPyConnection, query: str) -> str:
@@ -121,10 +123,13 @@ def _lines(files: CsvFiles, con: duckdb.DuckDBPyConnection, query: str) -> str:
 
 
 def _guarded(files: CsvFiles, column: Column, text: str) -> str:
-    if not files.formula_guard or kind(column.type) not in {"varchar", "enum"}:
+    numbers = files.formula_guard == "numbers"
+    if not files.formula_guard or not (numbers or kind(column.type) in {"varchar", "enum"}):
         return text
     begins = f"left({text}, 1) in ({', '.join(map(literal, FORMULA))})"
     guarded = f"concat({literal(APOSTROPHE)}, {text})"
+    if numbers:
+        return f"case when {begins} then {guarded} else {text} end"
     return f"case when {begins} and not regexp_full_match({text}, {literal(NUMBER)}) then {guarded} else {text} end"
 
 

@@ -29,7 +29,7 @@ class JsonFiles(TextFiles):
 
     @property
     def extension(self) -> str:
-        """`.json`, `.json.gz` or `.json.zst`."""
+        """`.json`, `.json.gz`, `.json.zip` or `.json.zst`."""
         return f".json{self.suffix}"
 
 
@@ -46,4 +46,4 @@ def write(files: JsonFiles, con: duckdb.DuckDBPyConnection, query: str, path: Pa
     policy = Policy(non_finite=files.non_finite, as_string=files.as_string)
     values = {column.name: json_text(column, policy) for column in columns(con, query)}
     line = json_object(values, end="\n")
-    return write_lines(con, f"select {line} from ({query})", path, progress, compression=files.compression)
+    return write_lines(files, con, f"select {line} from ({query})", path, progress)

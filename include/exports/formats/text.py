@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
+
+from pydantic import Field, model_validator
 
 from include.exports.compress import SUFFIXES, Compression, compress
 from include.exports.contract import NonFinite, refusals
 from include.exports.engine import with_room
+from include.exports.errors import Problem
 from include.exports.formats import Files, Written
+from include.exports.model import Problems
 from include.exports.sources import Column
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     import duckdb
-    from pyarrow import Array
+    from pyarrow import Array, RecordBatch
 
     from include.exports.progress import Progress
 
@@ -30,11 +35,22 @@ PROBE_ROWS = 64
 class TextFiles(Files):
     """Files of lines."""
 
+    type: str
     compression: Compression = "gzip"
-    """`none`, `gzip` or `zstd`, of the whole file: one gzip member, or one zstd frame."""
+    """`none`, `gzip` or `zstd`, of the whole file: one gzip member, or one zstd frame. `zip` is an archive, which every
+    desktop opens."""
+    member_rows: int | None = Field(default=None, gt=0)
+    """At most this many records in a file of a `zip` archive, each with its header; all in one when absent."""
     non_finite: NonFinite = "null"
     """NaN and infinities, of numbers and of dates, which JSON does not have: `null`, the `string` NaN, Infinity or
     -Infinity, or `fail`. CSV does the same, with its null marker."""
+
+    @model_validator(mode="after")
+    def _members(self) -> Self:
+        """Other files have no members, and would silently be as long as they come."""
+        if self.member_rows and self.compression != "zip":
+            raise Problems([Problem("member_rows", "is of 'zip' archives; remove it, or write max_rows")])
+        return self
 
     @property
     def suffix(self) -> str:
@@ -49,13 +65,7 @@ def columns(con: duckdb.DuckDBPyConnection, query: str) -> list[Column]:
 
 
 def write_lines(
-    con: duckdb.DuckDBPyConnection,
-    lines: str,
-    path: Path,
-    progress: Progress,
-    *,
-    compression: Compression,
-    header: str = "",
+    files: TextFiles, con: duckdb.DuckDBPyConnection, lines: str, path: Path, progress: Progress, *, header: str = ""
 ) -> Written:
     """Write the one text column of the query `lines`, whose values end in line breaks, as the file at `path`.
 
@@ -64,27 +74,41 @@ def write_lines(
     query refuses; then nothing is left at `path`.
     """
     with refusals():
-        return with_room(con, lambda: _write(con, lines, path, progress, compression=compression, header=header))
+        return with_room(con, lambda: _write(files, con, lines, path, progress, header=header))
 
 
 def _write(
-    con: duckdb.DuckDBPyConnection, lines: str, path: Path, progress: Progress, *, compression: Compression, header: str
+    files: TextFiles, con: duckdb.DuckDBPyConnection, lines: str, path: Path, progress: Progress, *, header: str
 ) -> Written:
     rows = said = 0
     (threads,) = con.sql("select current_setting('threads')").fetchall()[0]
+    member, large = f".{files.type}", files.member_rows is None
     try:
-        with compress(path, compression, threads) as file:
+        with compress(path, files.compression, threads, member=member, large=large) as file:
             file.write(memoryview(header.encode()))
             for batch in con.sql(lines).to_arrow_reader(_batch_rows(con, lines)):
-                file.write(_text(batch.column(0)))
-                size = file.size  # other threads move it on
-                progress.advance(rows=len(batch), size=size - said)
-                rows, said = rows + len(batch), size
+                for piece in _pieces(batch, rows, files.member_rows):
+                    if files.member_rows and rows and rows % files.member_rows == 0:
+                        file.begin_member()
+                        file.write(memoryview(header.encode()))
+                    file.write(_text(piece.column(0)))
+                    size = file.size  # other threads move it on
+                    progress.advance(rows=len(piece), size=size - said)
+                    rows, said = rows + len(piece), size
     except BaseException:
         progress.advance(rows=-rows, size=-said)
         raise
     progress.advance(size=file.size - said)
     return Written(rows=rows, size=file.size, uncompressed=file.uncompressed, sha256=file.sha256)
+
+
+def _pieces(batch: RecordBatch, before: int, member_rows: int | None) -> Iterator[RecordBatch]:
+    """The batch, cut where a member ends; `before` rows came before it."""
+    done = 0
+    while done < len(batch):
+        room = len(batch) if member_rows is None else member_rows - (before + done) % member_rows
+        yield batch.slice(done, room)
+        done += room
 
 
 def _batch_rows(con: duckdb.DuckDBPyConnection, lines: str) -> int:

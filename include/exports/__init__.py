@@ -27,6 +27,7 @@ from include.exports.destinations.sftp import SftpDestination
 from include.exports.formats.csv import CsvFiles
 from include.exports.formats.json import JsonFiles
 from include.exports.formats.parquet import ParquetFiles
+from include.exports.formats.xlsx import XlsxFiles
 from include.exports.pgp import PgpEncryption
 from include.exports.schedules import Cron, Daily, Every, Monthly, Once, Weekly
 from include.exports.sources.hive import HivePartition
@@ -77,6 +78,7 @@ __all__ = [
     "Views",
     "WebhookAlert",
     "Weekly",
+    "XlsxFiles",
     "airflow_dag",
     "maintenance_dag",
     "read_query",

@@ -184,7 +184,8 @@ def _stages(export: Export) -> Stages:
     from include.exports.staging import Staging
 
     run = get_current_context()["dag_run"]
-    start, end = _asked_window(export) or (run.data_interval_start, run.data_interval_end)
+    own_start = None if export.mode == "full" else run.data_interval_start  # an interval is no range asked for
+    start, end = _asked_window(export) or (own_start, run.data_interval_end)
     covered = window(export, start, end, run.run_after)
     root, conn_id = _staging_area()
     staging = Staging(root=root, conn_id=conn_id, export=export.name, window=covered.key, run=run.run_id)
@@ -200,16 +201,17 @@ def _staging_area() -> tuple[str, str | None]:
     return root, Variable.get(STAGING_CONNECTION_VARIABLE, default=None)
 
 
-def _asked_window(export: Export) -> tuple[datetime, datetime] | None:
-    """The window that was asked for when the run was triggered."""
+def _asked_window(export: Export) -> tuple[datetime | None, datetime] | None:
+    """The window that was asked for when the run was triggered. One without a start is of a full export."""
     params = get_current_context()["params"]
     texts = (params["window_start"], params["window_end"])
     if texts == (None, None):
         return None
-    if None in texts:
+    if texts[1] is None or (texts[0] is None and export.mode == "incremental"):
         raise NotEligible(f"{export.name}: window_start and window_end go together; give both, or neither")
-    start, end = (datetime.fromisoformat(text) for text in texts)
-    if not start.tzinfo or not end.tzinfo or start.microsecond or end.microsecond or start >= end:
+    start, end = (datetime.fromisoformat(text) if text else None for text in texts)
+    exact = all(moment.tzinfo and not moment.microsecond for moment in (start, end) if moment)
+    if end is None or not exact or (start and start >= end):
         raise NotEligible(
             f"{export.name}: {texts[0]} to {texts[1]} is not a window; both need a UTC offset and whole seconds, and"
             " start is before end"

@@ -23,6 +23,7 @@ from include.exports.folder import FolderTemplate, changes, macros, render, unit
 from include.exports.formats.csv import CsvFiles
 from include.exports.formats.json import JsonFiles
 from include.exports.formats.parquet import ParquetFiles
+from include.exports.formats.xlsx import XlsxFiles
 from include.exports.model import Definition, Part, Problems
 from include.exports.paths import Name, Segment, relative_path
 from include.exports.pgp import PgpEncryption
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from include.exports.window import Window
 
-Files = Annotated[CsvFiles | JsonFiles | ParquetFiles, Field(discriminator="type")]
+Files = Annotated[CsvFiles | JsonFiles | ParquetFiles | XlsxFiles, Field(discriminator="type")]
 Destination = Annotated[
     AdlsDestination
     | BlobDestination
@@ -166,6 +167,9 @@ class Export(Definition):
     FROM_THE_BEGINNING: ClassVar[bool] = False
     """Whether the schedule's first window also has all that is older."""
 
+    RANGES: ClassVar[bool] = False
+    """Whether a full export can be asked for a range of time; otherwise it always has everything."""
+
     @property
     def dataset_name(self) -> str:
         """The dataset's name in paths."""
@@ -211,6 +215,15 @@ class Export(Definition):
         The run reads from the beginning of the first one to the end of the last one.
         """
         return (window,)
+
+    @property
+    def outline(self) -> tuple[str, ...]:
+        """The tables of a window in words; none when its files are the records themselves."""
+        return ()
+
+    def subfolder(self, window: Window) -> str:  # noqa: ARG002
+        """Where below the run's folder the files of a window lie that must not replace those of the run's own."""
+        return ""
 
     def request(self, start: datetime | None, end: datetime | None) -> Request:
         """What a run asks of the source."""

@@ -16,6 +16,7 @@ from include.exports.model import Model
 
 if TYPE_CHECKING:
     from include.exports.definition import Files
+    from include.exports.formats.chart import ChartFiles
 
 AUTHOR, VERSION = "airflow-exports", "1.0.0"
 SPEC = "1"
@@ -199,7 +200,7 @@ class Manifest(Model):
         }
 
 
-def form(files: Files) -> dict[str, Any]:
+def form(files: Files | ChartFiles) -> dict[str, Any]:
     """What a reader has to know of the format of declared files."""
     return {
         "format": files.type,

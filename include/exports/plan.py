@@ -58,7 +58,7 @@ def plan(export: Export, window: Window) -> Plan:
 
     def below_prefix(template: str) -> str:
         folder = render(template, export.macro_values(), window.as_of, export.schedule.timezone)
-        return posixpath.join(export.destination.prefix, folder)
+        return posixpath.join(export.destination.prefix, folder, export.subfolder(window)).rstrip("/")
 
     folder = below_prefix(export.folder)
     manifest_folder = below_prefix(export.manifest.folder) if export.manifest.folder else folder

@@ -31,7 +31,8 @@ class Outcome:
 
 
 def run(export: Export, start: datetime | None, end: datetime | None, *, resend: bool = False) -> Outcome:
-    """Run the export's DAG for `[start, end)`; a full export as of `end`, or as of its own time without one.
+    """Run the export's DAG for `[start, end)`; a full export as of `end`, or as of its own time without one. Of a full
+    export, a `start` asks for a range of time.
 
     What is run is `export` as it is given, which may differ from its file in where it delivers. Airflow's database must
     exist. Task logs go to this process's output; why a task failed is logged here, too. Raises `NotEligible` when
@@ -52,8 +53,10 @@ def run(export: Export, start: datetime | None, end: datetime | None, *, resend:
         for event in ("on_failure_callback", "on_retry_callback"):
             setattr(task, event, [*getattr(task, event), _failed])
     conf: dict[str, Any] = {"resend": resend}
-    if start and end:
-        conf |= {"window_start": start.isoformat(), "window_end": end.isoformat()}
+    if start:
+        conf["window_start"] = start.isoformat()
+    if end:
+        conf["window_end"] = end.isoformat()
     logical_date = export.schedule.starts if isinstance(export.schedule, Once) else None
     finished = dag.test(logical_date=logical_date, run_conf=conf)
     published = finished.get_task_instance("publish_manifest").xcom_pull(task_ids="publish_manifest")

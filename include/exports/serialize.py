@@ -16,7 +16,7 @@ from include.exports.formats.parquet import ParquetFiles
 from include.exports.formats.text import columns
 from include.exports.manifest import form
 from include.exports.progress import Progress
-from include.exports.tables import RECORDS
+from include.exports.tables import MADE, RECORDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from include.exports.definition import Export, Files
+    from include.exports.formats.chart import ChartFiles
     from include.exports.sources import Column
     from include.exports.staging import Staging
     from include.exports.tables import Table
@@ -63,7 +64,7 @@ def serialize(
     """Stage the files of a shard, for each window that the run publishes, oldest first.
 
     A table without rows has no files. Parquet that keeps the declared limits is delivered as it was staged. Raises
-    `VerificationError` when the rows written are not those staged.
+    `VerificationError` when the rows written are not those staged, or a table's check finds something.
     """
     result: list[SerializedTable] = []
     with (
@@ -90,12 +91,15 @@ class _Writer:
         self.con, self.scratch, self.staging, self.shard, self.empty = con, scratch, staging, shard, empty
         self.stage, self.progress = f"serialize-{shard:05d}", Progress(log, "serialized")
 
-    def table(self, table: Table, files: Files, window: Window, records: Path, staged: StagedFile) -> SerializedTable:
+    def table(
+        self, table: Table, files: Files | ChartFiles, window: Window, records: Path, staged: StagedFile
+    ) -> SerializedTable:
         shape: list[Column] = []
         if table.query:
             shape = columns(self.con, table.query)
             arranged = self.scratch / "arranged"
             rows = parquet.write(ARRANGED, self.con, table.query, arranged, Progress(log, "arranged")).rows
+            self._check(table, arranged)
             written = self._files(files, arranged, rows)
         elif _fits(files, staged):
             written = [staged]
@@ -111,7 +115,14 @@ class _Writer:
             files=written,
         )
 
-    def _files(self, files: Files, source: Path, rows: int) -> list[StagedFile]:
+    def _check(self, table: Table, arranged: Path) -> None:
+        if table.check is None:
+            return
+        self.con.execute(f"create or replace view {MADE} as from read_parquet({literal(str(arranged))})")
+        if wrong := [str(problem) for (problem,) in self.con.sql(table.check).fetchall()]:
+            raise VerificationError(f"{table.name}: {'; '.join(wrong[:5])}; nothing was delivered")
+
+    def _files(self, files: Files | ChartFiles, source: Path, rows: int) -> list[StagedFile]:
         """The rows of a Parquet file as files that keep the declared limits, about equally large."""
         writer = formats.module(files)
         result: list[StagedFile] = []
@@ -137,12 +148,12 @@ class _Writer:
             self.staging.add(self.stage, self.scratch / "file", written.sha256)
             result.append(StagedFile.of(written, self.staging.run, self.stage))
             done, row_bytes = done + count, written.size / max(written.rows, 1)
-        if (total := sum(file.rows for file in result)) != rows:
+        if files.has_records and (total := sum(file.rows for file in result)) != rows:
             raise VerificationError(f"shard {self.shard}: {rows} rows are staged but {total} were written")
         return result
 
 
-def _fits(files: Files, staged: StagedFile) -> bool:
+def _fits(files: Files | ChartFiles, staged: StagedFile) -> bool:
     """Whether the staged Parquet can be delivered as it is."""
     by_row = staged.size / max(staged.rows, 1)
     return isinstance(files, ParquetFiles) and staged.rows > 0 and _file_count(files, staged.rows, by_row) == 1
@@ -152,7 +163,7 @@ def _threads(files: Files, staged: StagedFile) -> int:
     return parquet.threads(staged.uncompressed / max(staged.rows, 1)) if files.type == "parquet" else THREADS
 
 
-def _file_count(files: Files, rows: int, row_bytes: float) -> int:
+def _file_count(files: Files | ChartFiles, rows: int, row_bytes: float) -> int:
     """How many files `rows` rows of about `row_bytes` each need so that none passes the declared limits."""
     by_rows = math.ceil(rows / files.max_rows) if files.max_rows else 1
     by_bytes = math.ceil(rows * row_bytes / files.max_bytes) if files.max_bytes else 1

@@ -17,11 +17,11 @@ from include.exports.deliver import DeliveredFile, DeliveredTable, deliver
 from include.exports.destinations import connect
 from include.exports.eligibility import Eligible, check_credential, delivered, validate
 from include.exports.encrypt import encrypt
-from include.exports.errors import NotEligible
+from include.exports.errors import NotEligible, NothingToExport
 from include.exports.extract import StagedFile, extract
 from include.exports.manifest import Encryption
 from include.exports.plan import Plan, plans, reading
-from include.exports.publish import publish
+from include.exports.publish import Published, publish
 from include.exports.serialize import SerializedTable, serialize
 from include.exports.sources import Column, Shard
 
@@ -107,7 +107,8 @@ class Stages:
     def publish_manifest(self) -> dict[str, Any]:
         """Make the delivered files current, window by window; returns what is current now in the run's own, the last.
 
-        `restated` are the manifests of earlier windows that have changed.
+        `restated` are the manifests of earlier windows that have changed. A window without records of which nothing is
+        to be published keeps no other one from it. Raises `NothingToExport` when that is the run's own.
         """
         document = self.staging.read("plan.json")
         columns = delivered(self.export, self._eligible(document).columns)
@@ -116,7 +117,8 @@ class Stages:
         tables = [
             _delivered(table) for shard in shards for table in self.staging.read(f"deliver-{shard}.json")["tables"]
         ]
-        results = []
+        results: list[Published] = []
+        nothing: NothingToExport | None = None
         for each in self.plans:
             own = [piece for piece in tables if piece.table.window == each.window.key]
             delivery = Delivery(
@@ -126,7 +128,14 @@ class Stages:
                 source_rows=source_rows,
                 tables=own,
             )
-            results.append(publish(each, delivery, self.staging))
+            try:
+                results.append(publish(each, delivery, self.staging))
+                nothing = None
+            except NothingToExport as empty:
+                log.info("%s", empty)
+                nothing = empty
+        if nothing:
+            raise nothing
         restated = [result.manifest for result in results[:-1] if result.changed]
         return asdict(results[-1]) | {"restated": restated}
 

@@ -11,6 +11,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
+from xml.etree.ElementTree import ParseError, iterparse
 
 from pydantic import ValidationError
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     Form = ExportInfo | TableInfo
 
 CHUNK = 1 << 20
+
+PICTURE_ENDS = {"png": b"IEND\xaeB`\x82", "html": b"</html>\n"}
+"""What a complete picture ends with, by its format."""
 
 
 def check(url: str, stored: Stored, *, size: int, sha256: str) -> None:
@@ -44,7 +48,7 @@ class Verdict:
 
     url: str
     rows: int | None
-    """Records found; None when the file could not be read, or is encrypted."""
+    """Records found; None when the file could not be read, is encrypted, or is a picture, which has none."""
     size: int | None
     problems: tuple[str, ...]
     """Every difference from the manifest; none when the file is as it was delivered."""
@@ -101,13 +105,13 @@ def _verdict(entry: Entry, form: Form | None, open_url: Callable[[str], IO[bytes
             return Verdict(url=entry.url, rows=None, size=size, problems=problems, encrypted=True)
         try:
             rows = _count(copy, form)
-        except (OSError, EOFError, ValueError, csv.Error, zlib.error, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, ValueError, csv.Error, zlib.error, zipfile.BadZipFile, ParseError) as error:
             return Verdict(url=entry.url, rows=None, size=size, problems=(*problems, f"cannot be decoded: {error}"))
     return Verdict(
         url=entry.url,
         rows=rows,
         size=size,
-        problems=(*problems, *_differences(("rows", entry.meta.record_count, rows))),
+        problems=(*problems, *_differences(("rows", entry.meta.record_count, rows or 0))),
     )
 
 
@@ -117,12 +121,19 @@ def _differences(*compared: tuple[str, object, object]) -> tuple[str, ...]:
     )
 
 
-def _count(file: IO[bytes], form: Form) -> int:
-    """The data rows of a file, by other libraries than those that wrote it."""
+def _count(file: IO[bytes], form: Form) -> int | None:
+    """The data rows of a file, by other libraries than those that wrote it; None for a picture."""
     if form.format == "parquet":
         import pyarrow.parquet
 
         return int(pyarrow.parquet.ParquetFile(file).metadata.num_rows)
+    if form.format == "xlsx":
+        return _sheet_rows(file) - form.header_lines
+    if form.format in PICTURE_ENDS:
+        file.seek(-len(PICTURE_ENDS[form.format]), io.SEEK_END)
+        if file.read() != PICTURE_ENDS[form.format]:
+            raise ValueError(f"a {form.format} file that ends early")
+        return None
     if form.compression == "zip":
         with zipfile.ZipFile(file) as archive:
             return sum(_count_lines(archive.open(name), form) for name in archive.namelist())
@@ -137,6 +148,16 @@ def _count_lines(text: IO[bytes], form: Form) -> int:
     with io.TextIOWrapper(text, encoding="utf-8", newline="") as lines:
         reader = csv.reader(lines, delimiter=dialect["delimiter"], quotechar=dialect["quote"], strict=True)
         return sum(1 for _ in reader) - form.header_lines
+
+
+def _sheet_rows(file: IO[bytes]) -> int:
+    """The rows of the one sheet of a workbook."""
+    rows = 0
+    with zipfile.ZipFile(file) as workbook, workbook.open("xl/worksheets/sheet1.xml") as sheet:
+        for _, element in iterparse(sheet):  # noqa: S314  # expat expands no entities without end
+            rows += element.tag.endswith("}row")
+            element.clear()
+    return rows
 
 
 def _decompressed(file: IO[bytes], compression: str) -> IO[bytes]:

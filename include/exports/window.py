@@ -46,12 +46,17 @@ class Window:
 def window(export: Export, start: datetime | None, end: datetime | None, run_after: datetime) -> Window:
     """The window of a run with this data interval; the same for the same arguments, whenever it is asked.
 
-    A full export has all records as of the interval's end, or of `run_after` when the run has no interval. An
-    incremental one needs an interval; its schedule's first one is open to the left, and what ends before that is part
-    of it. Raises `NotEligible`.
+    A full export has all records as of the interval's end, or of `run_after` when the run has no interval; of one that
+    can be asked for a range, a `start` is that of the range.
+
+    An incremental one needs an interval; its schedule's first one is open to the left, and what ends before that is
+    part of it. Raises `NotEligible`.
     """
     if export.mode == "full" or isinstance(export.schedule, Once):
-        return Window(start=None, end=None, as_of=(end or run_after).astimezone(UTC))
+        as_of = (end or run_after).astimezone(UTC)
+        if export.RANGES and start and end:
+            return Window(start=start.astimezone(UTC), end=as_of, as_of=as_of)
+        return Window(start=None, end=None, as_of=as_of)
     if start is None or end is None or start >= end:
         raise NotEligible(
             f"{export.name} is incremental, and this run has no window: its data interval is {start} to {end}."

@@ -181,7 +181,7 @@ def _windows(export: Export) -> Sequence[Interval]:
         return [(None, None)]
     now = datetime.now(UTC)
     passed = list(takewhile(lambda interval: interval[1] <= now, intervals(export.schedule)))
-    return passed if export.mode == "incremental" else passed[-1:]
+    return passed if export.mode == "incremental" else [(None, end) for _, end in passed[-1:]]
 
 
 def _add(tree: Tree, export: Export, published: dict[str, Any]) -> bool:
@@ -197,7 +197,7 @@ def _add(tree: Tree, export: Export, published: dict[str, Any]) -> bool:
         facts = {posixpath.basename(url): [f"{len(document):,} bytes"]}
         facts |= {view: [f"{len(content.read()):,} bytes"] for view, content in named.items()}
     for verdict in verdicts:
-        read = [f"{verdict.size or 0:,} bytes", f"{verdict.rows or 0:,} rows"]
+        read = [f"{verdict.size or 0:,} bytes"] + ([] if verdict.rows is None else [f"{verdict.rows:,} rows"])
         facts[posixpath.basename(verdict.url)] = read + [
             f"[red]{problem}[/red]" for problem in map(escape, verdict.problems)
         ]

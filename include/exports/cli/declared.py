@@ -13,6 +13,7 @@ from include.exports.cli.terminal import (
     FAILED,
     Name,
     WindowOption,
+    covered,
     err,
     find,
     interval,
@@ -77,13 +78,15 @@ def plan(name: Name, window: WindowOption = None) -> None:
         statement = sources.module(export.source).statement(export.source, eligible.request, eligible.shards[0])
     except ExportError as error:
         raise refused(error) from None
-    shards = eligible.shards
+    shards, windows = eligible.shards, export.windows(covered(export, window))
     files = sum(len(shard.files) for shard in shards)
     rows = sum(shard.rows or 0 for shard in shards)
     size = sum(shard.size or 0 for shard in shards)
     estimates = (files and f"{files:,} source file(s)", rows and f"about {rows:,} rows", size and f"{size:,} bytes")
     facts = {
         "window": f"{what.window}",
+        "publishes": f"{len(windows)} windows, from {windows[0]} on" if len(windows) > 1 else "",
+        "tables": "\n".join(export.outline),
         "scheduled time": what.window.as_of.isoformat(),
         "destination": repr(export.destination),
         "folder": f"{what.folder}/",
@@ -99,7 +102,8 @@ def plan(name: Name, window: WindowOption = None) -> None:
         "parameters": ", ".join(f"{key} = {value}" for key, value in statement.parameters.items()) or "none",
     }
     for label, text in facts.items():
-        out.print(f"[bold]{label:<16}[/bold]" + escape(text.replace("\n", "\n" + " " * 16)))
+        if text:
+            out.print(f"[bold]{label:<16}[/bold]" + escape(text.replace("\n", "\n" + " " * 16)))
 
 
 def run(

@@ -18,9 +18,9 @@ from include.exports.cli.terminal import (
     FAILED,
     Name,
     WindowOption,
+    asked,
     find,
     out,
-    planned,
     prepare_airflow,
     refused,
 )
@@ -74,9 +74,14 @@ def _verify_window(name: str, window: str | None) -> list[Verdict]:
     from include.exports import destinations
     from include.exports.verify import verify as verdicts
 
-    plan = planned(find(name), window)
-    with destinations.connect(plan.export.destination) as store:
-        return verdicts(_published(store, plan.manifest), lambda url: destinations.open_url(store, url))
+    export = find(name)
+    plans = asked(export, window)
+    found: list[Verdict] = []
+    with destinations.connect(export.destination) as store:
+        for plan in plans:
+            if document := _published(store, plan.manifest, missing_ok=len(plans) > 1 and export.on_empty == "skip"):
+                found += verdicts(document, lambda url: destinations.open_url(store, url))
+    return found
 
 
 def _verify_at(address: str) -> list[Verdict]:
@@ -94,7 +99,7 @@ def share(
     window: WindowOption = None,
     expires: Annotated[str, typer.Option(help="How long the links work, such as `7d`, `12h` or `30m`.")] = "7d",
 ) -> None:
-    """Print links at which anybody can read the manifest and the files of a published window.
+    """Print links at which anybody can read the manifest and the files of each published window.
 
     Who has a link needs no account, so pass it on as you would the files.
 
@@ -108,13 +113,18 @@ def share(
         raise typer.BadParameter(f"{expires!r}: write a number and d, h or m, such as 7d", param_hint="--expires")
     lasts = timedelta(**{UNITS[match[2]]: int(match[1])})
     _prepare()
-    plan = planned(find(name), window)
+    export = find(name)
+    plans, links = asked(export, window), {}
     try:
-        with destinations.connect(plan.export.destination) as store:
-            manifest = Manifest.model_validate_json(_published(store, plan.manifest))
-            views = [plan.view(view) for view in manifest.export.views]
-            files = [posixpath.join(file.sinkPath.lstrip("/"), file.name) for file in manifest.exportResults]
-            links = {path: store.share_link(path, lasts) for path in (plan.manifest, *views, *files)}
+        with destinations.connect(export.destination) as store:
+            for plan in plans:
+                document = _published(store, plan.manifest, missing_ok=len(plans) > 1 and export.on_empty == "skip")
+                if document is None:
+                    continue
+                manifest = Manifest.model_validate_json(document)
+                views = [plan.view(view) for view in manifest.export.views]
+                for path in (plan.manifest, *views, *manifest.paths()):
+                    links[path] = store.share_link(path, lasts)
     except ExportError as error:
         raise refused(error) from None
     for path, link in links.items():
@@ -127,9 +137,11 @@ def _prepare() -> None:
     prepare_airflow()
 
 
-def _published(store: Any, path: str) -> bytes:
+def _published(store: Any, path: str, *, missing_ok: bool) -> bytes | None:
     """The manifest at `path`."""
     document = store.read(path)
+    if document is None and missing_ok:
+        return None
     if document is None:
         raise refused(f"{store.url(path)} is not there; nothing has been published for this window")
     content: bytes = document.content

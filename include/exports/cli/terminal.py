@@ -17,6 +17,7 @@ from include.exports.schedules import Once
 if TYPE_CHECKING:
     from include.exports.definition import Export
     from include.exports.plan import Plan
+    from include.exports.window import Window
 
 FAILED, REFUSED = 1, 2
 
@@ -45,12 +46,14 @@ def find(name: str) -> Export:
 
 
 def interval(export: Export, text: str | None) -> tuple[datetime | None, datetime | None]:
-    """The data interval that `--window` asks for."""
+    """The data interval that `--window` asks for; without a start, all that a full export has at its end."""
     from include.exports.window import interval_at, latest_interval
 
     schedule = export.schedule
+    full = export.mode == "full"
     if text is None:
-        return (None, None) if isinstance(schedule, Once) else latest_interval(schedule, datetime.now(UTC))
+        latest = (None, None) if isinstance(schedule, Once) else latest_interval(schedule, datetime.now(UTC))
+        return (None, latest[1]) if full else latest
     try:
         moments = [datetime.fromisoformat(part) for part in text.split("..")]
     except ValueError:
@@ -60,7 +63,8 @@ def interval(export: Export, text: str | None) -> tuple[datetime | None, datetim
     zoned = [moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(schedule.timezone)) for moment in moments]
     match zoned:
         case [instant] if not isinstance(schedule, Once):
-            return interval_at(schedule, instant)
+            own = interval_at(schedule, instant)
+            return (None, own[1]) if full else own
         case [start, end] if start < end:
             return start, end
         case _:
@@ -73,14 +77,31 @@ def interval(export: Export, text: str | None) -> tuple[datetime | None, datetim
 def planned(export: Export, text: str | None) -> Plan:
     """What a run of the window that `--window` asks for reads, and where it publishes that window."""
     from include.exports.plan import plans, reading
+
+    return reading(plans(export, covered(export, text)))
+
+
+def asked(export: Export, text: str | None) -> tuple[Plan, ...]:
+    """The windows that `--window` asks for, without those that a run of it would publish again besides."""
+    from include.exports.plan import plans
+
+    own = covered(export, text)
+    found = plans(export, own)
+    return tuple(each for each in found if not own.start or not each.window.end or each.window.end > own.start)
+
+
+def covered(export: Export, text: str | None) -> Window:
+    """The window of the run that `--window` asks for; one that no run can have is refused."""
     from include.exports.window import window
 
     start, end = interval(export, text)
     as_of = export.schedule.starts if isinstance(export.schedule, Once) else datetime.now(UTC)
     try:
-        return reading(plans(export, window(export, start, end, as_of)))
+        found = window(export, start, end, as_of)
+        export.windows(found)
     except ExportError as error:
         raise refused(error) from None
+    return found
 
 
 def prepare_airflow() -> None:

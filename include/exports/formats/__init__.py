@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import import_module
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pydantic import Field
 
@@ -32,8 +32,11 @@ if TYPE_CHECKING:
 FORMATS: Mapping[str, str] = MappingProxyType(
     {
         "csv": "include.exports.formats.csv",
+        "html": "include.exports.formats.chart",
         "json": "include.exports.formats.json",
         "parquet": "include.exports.formats.parquet",
+        "png": "include.exports.formats.chart",
+        "xlsx": "include.exports.formats.xlsx",
     }
 )
 """The module of each `type` of file."""
@@ -46,6 +49,9 @@ class Files(Part):
     """At most this many records a file; no limit when absent."""
     max_bytes: int | None = Field(default=None, gt=0)
     """At most about this many bytes a file, as it is delivered; no limit when absent."""
+
+    has_records: ClassVar[bool] = True
+    """False for pictures, which show records and hold none."""
 
     @property
     def header_lines(self) -> int:

@@ -43,11 +43,14 @@ destination keeps the same promises, held against a real server of its kind by t
 {{table}}
 
 - **complete or not visible**: whatever interrupts a delivery, a reader never finds half a file.
-- **verified by**: the checksum that the store computes of what it holds, compared with that of what was sent.
+- **verified by**: the checksum that the store keeps with a file, compared with that of what was sent; each section says
+  who computed it. A server of SFTP keeps none: it is compared by size, unless `verify="sha256"` has it read back.
 - **conditional manifest**: of two runs that publish one window at the same time, one wins and the other notices.
 - **at once**: how many files one task sends side by side.
 - **kept**: how long, if the store removes files by itself.
 - **share link**: the store signs addresses at which anybody can read for a while: `python -m include.exports share`.
+
+No destination is ever listed, so nobody needs that right: what belongs to a window stands in its manifest and staging.
 
 Paths have letters, digits and ``! - _ . * ' ( ) =``, segments of at most {LONGEST_SEGMENT} and folders of at most
 {LONGEST_PATH} characters. Where a store has metadata, each file has its `sha256` there, and the `export`, `window` and

@@ -17,7 +17,7 @@ from azure.storage.blob import ContainerClient
 from include.exports import BlobDestination
 from include.exports.destinations import Stored, connect
 from include.exports.destinations.blob_store import BlobStore
-from include.exports.errors import DeliveryInterrupted, DeliveryRefused
+from include.exports.errors import DeliveryInterrupted, DeliveryRefused, VerificationError
 from include.local.stores import azurite
 from tests.rigs import azure, certificate, entra
 from tests.rigs.blob import FEW, BlobRig
@@ -104,6 +104,25 @@ def test_a_file_that_changes_before_it_is_sent_is_refused_by_the_service(rig, so
         with pytest.raises(DeliveryInterrupted, match="Md5Mismatch"):
             store.put(source(content), "part", sha(content))
     assert rig.visible() == {}
+
+
+@pytest.mark.parametrize("size", [10, 3 * MIB], ids=["one request", "blocks"])
+def test_what_is_not_what_was_sent_is_not_taken_for_delivered(rig, source, monkeypatch, size):
+    content, answer = os.urandom(size), rig.front.answer
+
+    def misreport(request):
+        found = answer(request)
+        md5 = base64.b64encode(bytes(16)).decode()
+        return found._replace(
+            headers={name: md5 if name.lower() == "content-md5" else value for name, value in found.headers.items()}
+        )
+
+    monkeypatch.setattr(rig.front, "answer", misreport)
+    with (
+        connect(rig.destination) as store,
+        pytest.raises(VerificationError, match=r"part was sent as .*, but the store"),
+    ):
+        store.put(source(content), "part", sha(content))
 
 
 def test_a_sas_that_may_only_create_delivers_each_window_once(rig, run):

@@ -103,6 +103,22 @@ def test_a_file_that_changes_before_it_is_sent_is_refused_by_the_server(rig, sou
     assert rig.visible() == {}
 
 
+@SIZES
+def test_what_is_not_what_was_sent_is_not_taken_for_delivered(rig, source, monkeypatch, size):
+    content, answer = os.urandom(size), gcs.front().answer
+
+    def misreport(request):
+        found = answer(request)
+        return found._replace(body=re.sub(rb'"crc32c": "[^"]+"', b'"crc32c": "AAAAAA=="', found.body))
+
+    monkeypatch.setattr(gcs.front(), "answer", misreport)
+    with (
+        connect(rig.destination) as store,
+        pytest.raises(VerificationError, match=r"part was sent as .*, but the store"),
+    ):
+        store.put(source(content), "part", sha(content))
+
+
 class Shrinking(GcsStore):
     """A store whose files lose their end after they were looked at and before they are sent."""
 

@@ -251,6 +251,25 @@ def test_who_may_not_tag_is_told_so(rig, source):
 
 
 @pytest.mark.parametrize("size", [4, 5 * MIB + 1], ids=["small", "large"])
+def test_what_is_not_what_was_sent_is_not_taken_for_delivered(rig, source, monkeypatch, size):
+    front, content = s3.moto().front, os.urandom(size)
+    answer = front.answer
+
+    def misreport(request):
+        found = answer(request)
+        if "x-amz-checksum-sha256" in found.headers:
+            found.headers["x-amz-checksum-sha256"] = encoded(b"other bytes")
+        return found
+
+    monkeypatch.setattr(front, "answer", misreport)
+    with (
+        connect(rig.destination) as store,
+        pytest.raises(VerificationError, match=r"part was sent as .*, but the store"),
+    ):
+        store.put(source(content), "part", sha(content))
+
+
+@pytest.mark.parametrize("size", [4, 5 * MIB + 1], ids=["small", "large"])
 def test_only_who_has_the_customer_s_key_reads_what_it_encrypts(bucket, monkeypatch, source, size):
     destination, outside = bucket
     key, content = os.urandom(32), os.urandom(size)

@@ -218,8 +218,8 @@ class GcsRig:
         return found
 
     def leftovers(self) -> list[str]:
-        """Nothing: an upload that did not end takes no place in the bucket, and Google forgets it after a week."""
-        return []
+        uploads = self._emulator.storage.resumable.values()
+        return [upload["name"] for upload in uploads if upload["bucket"] == self._bucket]
 
     def place(self, path: str, content: bytes) -> None:
         described = json.dumps({"name": path}).encode()

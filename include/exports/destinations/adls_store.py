@@ -13,8 +13,8 @@ from typing import IO, TYPE_CHECKING, Any
 from uuid import uuid4
 
 from include.exports.destinations import NOTHING, Document, Stored, announced, unheard
-from include.exports.destinations.azure_download import opened
 from include.exports.destinations.azure_errors import NO_RIGHT, code, errors
+from include.exports.destinations.stream import opened
 from include.exports.errors import DeliveryInterrupted, DeliveryRefused, VerificationError
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class AdlsStore:
     def open(self, path: str) -> IO[bytes]:
         with self._errors(path):
             download = self._file(path).download_file(**self._key)
-        return opened(download, partial(self._errors, path))
+        return opened(download.read, partial(self._errors, path))
 
     def read(self, path: str) -> Document | None:
         from azure.core.exceptions import HttpResponseError

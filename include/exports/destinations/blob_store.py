@@ -10,8 +10,8 @@ from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from include.exports.destinations import NOTHING, Document, Stored, announced, unheard
-from include.exports.destinations.azure_download import opened
 from include.exports.destinations.azure_errors import NO_RIGHT, code, errors
+from include.exports.destinations.stream import opened
 from include.exports.errors import DeliveryInterrupted, DeliveryRefused, VerificationError
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class BlobStore:
     def open(self, path: str) -> IO[bytes]:
         with self._errors(path):
             stream = self._client.download_blob(path, **self._options.always)
-        return opened(stream, partial(self._errors, path))
+        return opened(stream.read, partial(self._errors, path))
 
     def read(self, path: str) -> Document | None:
         from azure.core.exceptions import HttpResponseError

@@ -6,11 +6,13 @@ import base64
 import hashlib
 import re
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from http import HTTPStatus
 from threading import BoundedSemaphore
-from typing import IO, TYPE_CHECKING, Any, Self, cast
+from typing import IO, TYPE_CHECKING, Any, Self
 
 from include.exports.destinations import NOTHING, Document, Stored, announced, unheard
+from include.exports.destinations.stream import opened
 from include.exports.errors import DeliveryInterrupted, DeliveryRefused, VerificationError
 
 if TYPE_CHECKING:
@@ -84,9 +86,11 @@ class GcsStore:
 
     def open(self, path: str) -> IO[bytes]:
         with self._errors(path):
-            blob = self._blob(path)
-            blob.reload(**self._patience)
-            return cast("IO[bytes]", blob.open("rb", chunk_size=8 * MIB, raw_download=True, **self._patience))
+            found = self._blob(path)
+            found.reload(**self._patience)
+            blob = self._blob(path, found.generation)  # `found` would be read at Google's public address, always
+            reader = blob.open("rb", chunk_size=8 * MIB, raw_download=True, **self._patience)
+        return opened(reader.read, partial(self._errors, path), reader.close)
 
     def read(self, path: str) -> Document | None:
         from google.api_core.exceptions import Forbidden, NotFound
@@ -143,8 +147,10 @@ class GcsStore:
             ) from error
         return str(link)
 
-    def _blob(self, path: str) -> Any:
-        return self._bucket.blob(path, encryption_key=self._key, kms_key_name=self._destination.kms_key_name)
+    def _blob(self, path: str, generation: int | None = None) -> Any:
+        return self._bucket.blob(
+            path, encryption_key=self._key, kms_key_name=self._destination.kms_key_name, generation=generation
+        )
 
     def _look(self, path: str) -> Any:
         """The object's own description; None when there is none, or it may not be read."""

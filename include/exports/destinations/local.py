@@ -42,6 +42,7 @@ CAPABILITIES = Capabilities(
         "test_a_connection_that_is_always_reset_ends_in_one_error": _NO_NETWORK,
         "test_a_login_that_is_refused_is_not_repeated": "a folder has no login",
         "test_a_peer_that_falls_silent_is_given_up": _NO_NETWORK,
+        "test_a_peer_that_falls_silent_while_a_file_is_read_is_given_up": _NO_NETWORK,
         "test_a_server_that_cannot_be_reached_is_given_up": _NO_NETWORK,
         "test_a_server_that_fails_for_a_moment_is_asked_again": _NO_SERVER,
         "test_a_server_that_keeps_failing_is_given_up_with_one_error": _NO_SERVER,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any, cast
+from functools import partial
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from include.exports.destinations import NOTHING, Document, Stored, announced, unheard
 from include.exports.destinations.s3_parts import MAX_PARTS, Reading, Upload
+from include.exports.destinations.stream import opened
 from include.exports.errors import DeliveryInterrupted, DeliveryRefused, VerificationError
 
 if TYPE_CHECKING:
@@ -129,7 +131,8 @@ class S3Store:
 
     def open(self, path: str) -> IO[bytes]:
         with self._errors(path):
-            return cast("IO[bytes]", self._client.get_object(**self._at(path))["Body"])
+            body = self._client.get_object(**self._at(path))["Body"]
+        return opened(body.read, partial(self._errors, path), body.close)
 
     def read(self, path: str) -> Document | None:
         from botocore.exceptions import ClientError

@@ -125,6 +125,7 @@ class Emulator:
             raise Refusal(status=404, reason="notFound", message=f"No such object: {question.name}")
         expected = question.query.get("ifGenerationMatch")
         if expected is not None and expected != (found["generation"] if found else "0"):
+            self.storage.resumable.pop(question.query.get("upload_id"), None)  # that upload is over
             message = "At least one of the pre-conditions you specified did not hold."
             raise Refusal(status=412, reason="conditionNotMet", message=message)
         if found and question.method == "POST":

@@ -24,7 +24,7 @@ ORDER = [
     ["catalog", "timetable"],
     ["window"],
     ["campaigns"],
-    ["campaigns.event_types", "campaigns.metrics", "campaigns.avro"],
+    ["campaigns.day", "campaigns.event_types", "campaigns.metrics", "campaigns.avro"],
     ["campaigns.metrics.*"],
     ["campaigns.metrics.registry"],
     ["campaigns.event_lake", "campaigns.event_tables"],

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from include.exports.campaigns import left_out
+from include.exports.campaigns.day import local_day
 from include.exports.campaigns.event_types import EventRequest, event_types
 from include.exports.campaigns.events import load
 from include.exports.campaigns.metrics.registry import CHANNELS
@@ -21,10 +23,13 @@ if TYPE_CHECKING:
     from include.exports.campaigns.events import Events
     from include.exports.campaigns.metrics import Channel
 
-OF_A_CAMPAIGN = ("campaign_id", "campaign_name", "message_variation_id", "message_variation_name")
+KEYS = ("campaign_id", "message_variation_id")
+NAMES = ("campaign_name", "message_variation_name")
 CONTROL = (
     'select user_id, campaign_id, message_variation_id, "time", day, true as control from campaigns_enrollincontrol'
 )
+TWICE = {"conversions_by_send_time", "push_influenced"}
+"""Relations that are costly to compute and that several metrics are over: tables, not views."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +58,7 @@ def measure(con: duckdb.DuckDBPyConnection, what: Measurement) -> str:
 
     Every event is read once.
     """
-    used = _load(con, what)
+    named = _load(con, what)
     con.execute(
         "create table counted (day date, campaign_id varchar, variation_id varchar, channel varchar, metric varchar,"
         " value decimal(18, 2))"
@@ -63,36 +68,35 @@ def measure(con: duckdb.DuckDBPyConnection, what: Measurement) -> str:
         for over, of_all_days in dict.fromkeys((metric.over, metric.of_all_days) for metric in channel.metrics):
             _count(con, channel, over, what.days, together=of_all_days)
     left_out.warn(con, what)
-    _name(con, used, what.timezone)
+    _name(con, named, what.timezone)
     _spread(con, what)
     return "figures"
 
 
 def _load(con: duckdb.DuckDBPyConnection, what: Measurement) -> list[EventType]:
-    """A table for each type of event that a metric needs, and over it a view that knows each event's day."""
+    """A table for each type of event that a metric needs, with each event's day; returns those that have names."""
+    day = local_day(what.start, what.end, ZoneInfo(what.timezone))
     columns: dict[str, dict[str, None]] = {}
     for channel in CHANNELS:
-        for name, more in channel.events.items():
-            columns.setdefault(name, {}).update(dict.fromkeys(more))
+        for name, needed in channel.events.items():
+            columns.setdefault(name, {}).update(dict.fromkeys(needed))
     con.execute("create schema events")
-    for name, more_columns in columns.items():
+    con.execute("set preserve_insertion_order = false")  # the tables have no order; to keep one takes memory and time
+    for name, more in columns.items():
         kind = event_types()[name]
-        usual = [column for column in OF_A_CAMPAIGN if column in kind.columns]
+        usual = (*KEYS, *NAMES) if "time" in more else KEYS
+        keep = dict.fromkeys((*(column for column in usual if column in kind.columns), *more))
         request = EventRequest(
             kind=kind,
-            columns=("id", "time", "user_id", *usual, *more_columns),
+            columns=tuple(dict.fromkeys(("id", "time", *keep))),
             files=what.places.get(name, ()),
             start=what.start,
             end=what.end,
         )
-        load(what.events, con, request, what.campaigns)
-        day = _day(what.timezone)
-        con.execute(f"create view {kind.relation} as select *, {day} as day from events.{kind.relation}")
-    return [event_types()[name] for name in columns]
-
-
-def _day(timezone: str) -> str:
-    return f'cast(timezone({literal(timezone)}, to_timestamp("time")) as date)'
+        load(what.events, con, request, what.campaigns, keep=(*keep, f"{day} as day"))
+        con.execute(f"create view {kind.relation} as from events.{kind.relation}")
+    con.execute("reset preserve_insertion_order")
+    return [event_types()[name] for name, more in columns.items() if "time" in more]
 
 
 def _relations(con: duckdb.DuckDBPyConnection) -> None:
@@ -103,7 +107,7 @@ def _relations(con: duckdb.DuckDBPyConnection) -> None:
     received = [f"select *, false as control from {channel.name}_received" for channel in receiving]
     con.execute(f"create view received as {' union all '.join([*received, CONTROL])}")
     for name, sql in {name: sql for channel in CHANNELS for name, sql in channel.relations.items()}.items():
-        con.execute(f"create view {name} as {sql}")
+        con.execute(f"create {'table' if name in TWICE else 'view'} {name} as {sql}")
 
 
 def _count(
@@ -135,17 +139,21 @@ def _count(
     )
 
 
-def _name(con: duckdb.DuckDBPyConnection, used: Sequence[EventType], timezone: str) -> None:
+def _name(con: duckdb.DuckDBPyConnection, kinds: Sequence[EventType], timezone: str) -> None:
     """What campaigns and variations were last called on each day, by the events and by the tables of names."""
-    named = [kind for kind in used if set(OF_A_CAMPAIGN) <= kind.columns.keys()]
+    named = [kind for kind in kinds if {*KEYS, *NAMES} <= kind.columns.keys()]
     for table, key, name, changes in (
         ("campaign_names", "campaign_id", "campaign_name", "campaign_changes"),
         ("variation_names", "message_variation_id", "message_variation_name", "variation_changes"),
     ):
-        rows = [f'select {key}, day, "time", id, {name} as name from {kind.relation}' for kind in named]
-        rows.append(f"select api_id, {_day(timezone)}, \"time\", coalesce(id, ''), name from {changes}")
+        rows = [
+            f'select {key}, day, {name} as name, max("time") as "time" from {kind.relation} group by all'
+            for kind in named
+        ]
+        day = f'cast(timezone({literal(timezone)}, to_timestamp("time")) as date)'
+        rows.append(f'select api_id, {day}, name, "time" from {changes}')
         con.execute(
-            f'create table {table} as select day, {key}, max_by(name, ("time", id)) as name'
+            f'create table {table} as select day, {key}, max_by(name, ("time", name)) as name'
             f" from ({' union all '.join(rows)}) where name is not null group by day, {key}"
         )
 

@@ -21,6 +21,9 @@ EVENTS = "Braze, message engagement events"
 
 DAY = 24 * 3600
 
+USER = ("user_id", "time")
+"""Columns of events that say when a user received a message."""
+
 
 def decided(why: str) -> str:
     """The source of a rule that is documented nowhere."""
@@ -55,7 +58,8 @@ class Channel:
     """Its key in the API's answers, such as `ios_push`; `campaign` for what belongs to no channel."""
     title: str
     events: Mapping[str, tuple[str, ...]]
-    """The types of event that it needs, each with the columns besides those that every relation has."""
+    """The types of event that it needs, each with the columns besides `day`, `campaign_id` and `message_variation_id`.
+    Where `time` is one, the names of campaigns and variations are read as well."""
     relations: Mapping[str, str] = field(default_factory=dict)
     """Relations by name: SQL over the tables of events, such as `email_open`, which are relations themselves. What
     several channels need has the same name and SQL in each."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from include.exports.campaigns.metrics import Channel, Metric, decided, recipients
+from include.exports.campaigns.metrics import USER, Channel, Metric, decided, recipients
 
 UNIQUE = "count(distinct user_id)"
 FROM = decided("no rule is documented for banners; once a user and day, as for in-app messages")
@@ -10,7 +10,7 @@ FROM = decided("no rule is documented for banners; once a user and day, as for i
 BANNER = Channel(
     name="banner",
     title="Banner",
-    events={f"users.messages.banner.{event}": () for event in ("Impression", "Click", "Dismiss")},
+    events={f"users.messages.banner.{event}": USER for event in ("Impression", "Click", "Dismiss")},
     received='select user_id, campaign_id, message_variation_id, "time", day from banner_impression',
     metrics=(
         Metric(

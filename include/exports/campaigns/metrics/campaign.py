@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from include.exports.campaigns.metrics import DAY, EVENTS, GLOSSARY, Channel, Metric, recipients
+from include.exports.campaigns.metrics import DAY, EVENTS, GLOSSARY, USER, Channel, Metric, recipients
 
 INDEXES = ("", "1", "2", "3")
 """What the API appends to `conversions` for the events A to D."""
@@ -13,7 +13,9 @@ LONGEST = 30 * DAY
 BY_SEND_TIME = f"""
     select c.* exclude (day), coalesce(r.day, c.day) as day, coalesce(r.control, false) as control, c.day as event_day
     from campaigns_conversion c left join (
-        select c.id, r.day, r.control from campaigns_conversion c asof join received r
+        select c.id, r.day, r.control from campaigns_conversion c asof join (
+            from received where user_id in (select user_id from campaigns_conversion)
+        ) r
           on c.user_id = r.user_id and c.campaign_id = r.campaign_id
          and c.message_variation_id is not distinct from r.message_variation_id and c."time" >= r."time"
         where c."time" - r."time" <= {LONGEST}
@@ -77,10 +79,14 @@ CAMPAIGN = Channel(
     name="campaign",
     title="Campaign",
     events={
-        "users.campaigns.Conversion": ("conversion_behavior_index",),
-        "users.campaigns.EnrollInControl": (),
-        PURCHASE: ("price", "currency"),
-        ATTRIBUTED: ("revenue",),
+        "users.campaigns.Conversion": (
+            "id",
+            *USER,
+            "conversion_behavior_index",
+        ),
+        "users.campaigns.EnrollInControl": USER,
+        PURCHASE: (*USER, "price", "currency"),
+        ATTRIBUTED: (*USER, "revenue"),
     },
     relations={
         "conversions_by_send_time": BY_SEND_TIME,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from include.exports.campaigns.metrics import DAY, Channel, Metric, decided, first_within, recipients
+from include.exports.campaigns.metrics import DAY, USER, Channel, Metric, decided, first_within, recipients
 
 CARD = "campaign_id, message_variation_id, content_card_id, user_id"
 """Whose uniqueness it is: a user's, of one card."""
@@ -19,8 +19,11 @@ CONTENT_CARDS = Channel(
     name="content_cards",
     title="Content Cards",
     events={
-        f"users.messages.contentcard.{event}": ("content_card_id",)
-        for event in ("Send", "Impression", "Click", "Dismiss")
+        "users.messages.contentcard.Send": (),
+        **{
+            f"users.messages.contentcard.{event}": ("id", *USER, "content_card_id")
+            for event in ("Impression", "Click", "Dismiss")
+        },
     },
     relations={
         "card_impressions": first_within("contentcard_impression", CARD, LIFE),

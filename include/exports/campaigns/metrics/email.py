@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from include.exports.campaigns.metrics import DAY, EVENTS, Channel, Metric, decided, first_within, recipients
+from include.exports.campaigns.metrics import DAY, EVENTS, USER, Channel, Metric, decided, first_within, recipients
 
 UNIQUE_SQL = "Braze's published SQL of unique clicks"
 PERSON = "app_group_id, message_variation_id, dispatch_id, email_address"
@@ -12,10 +12,20 @@ EMAIL = Channel(
     name="email",
     title="Email",
     events={
-        "users.messages.email.Send": (),
+        "users.messages.email.Send": USER,
         "users.messages.email.Delivery": (),
-        "users.messages.email.Open": ("app_group_id", "dispatch_id", "email_address", "machine_open", "is_amp"),
+        "users.messages.email.Open": (
+            "id",
+            "time",
+            "app_group_id",
+            "dispatch_id",
+            "email_address",
+            "machine_open",
+            "is_amp",
+        ),
         "users.messages.email.Click": (
+            "id",
+            "time",
             "app_group_id",
             "dispatch_id",
             "email_address",

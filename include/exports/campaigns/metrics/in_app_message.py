@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from include.exports.campaigns.metrics import Channel, Metric, decided, recipients
+from include.exports.campaigns.metrics import USER, Channel, Metric, decided, recipients
 
 UNIQUE = "count(distinct user_id)"
 
@@ -10,7 +10,7 @@ IN_APP_MESSAGE = Channel(
     name="in_app_message",
     title="In-App Message",
     events={
-        "users.messages.inappmessage.Impression": (),
+        "users.messages.inappmessage.Impression": USER,
         "users.messages.inappmessage.Click": ("button_id",),
     },
     received='select user_id, campaign_id, message_variation_id, "time", day from inappmessage_impression',

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from include.exports.campaigns.metrics import EVENTS, Channel, Metric, recipients
+from include.exports.campaigns.metrics import EVENTS, USER, Channel, Metric, recipients
 
 LINE = Channel(
     name="line",
     title="LINE",
-    events={"users.messages.line.Send": (), "users.messages.line.Click": ("is_suspected_bot_click",)},
+    events={"users.messages.line.Send": USER, "users.messages.line.Click": ("is_suspected_bot_click",)},
     received='select user_id, campaign_id, message_variation_id, "time", day from line_send',
     metrics=(
         Metric(name="sent", title="Sends", over="line_send", rule="Messages handed to LINE."),

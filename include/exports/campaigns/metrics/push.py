@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from include.exports.campaigns.metrics import DAY, EVENTS, GLOSSARY, Channel, Metric, decided, recipients
+from include.exports.campaigns.metrics import DAY, EVENTS, GLOSSARY, USER, Channel, Metric, decided, recipients
 
 PLATFORMS = {
     "ios_push": ("iOS Push", ("ios",)),
@@ -16,11 +16,18 @@ PUSHED = "users.messages.pushnotification.Send"
 INFLUENCED = "users.messages.pushnotification.InfluencedOpen"
 SESSION = "users.behaviors.app.SessionStart"
 NEEDED = {
-    PUSHED: ("platform", "dispatch_id", "app_id"),
-    "users.messages.pushnotification.Open": ("platform", "dispatch_id", "button_string", "button_action_type"),
-    "users.messages.pushnotification.Bounce": ("platform", "dispatch_id"),
-    INFLUENCED: ("platform", "dispatch_id"),
-    SESSION: ("app_id",),
+    PUSHED: ("id", *USER, "platform", "dispatch_id", "app_id"),
+    "users.messages.pushnotification.Open": (
+        "id",
+        *USER,
+        "platform",
+        "dispatch_id",
+        "button_string",
+        "button_action_type",
+    ),
+    "users.messages.pushnotification.Bounce": ("id", *USER, "platform", "dispatch_id"),
+    INFLUENCED: ("id", *USER, "platform", "dispatch_id"),
+    SESSION: ("id", *USER, "app_id"),
 }
 
 SESSIONS = f"""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from include.exports.campaigns.metrics import Channel, Metric, decided, recipients
+from include.exports.campaigns.metrics import USER, Channel, Metric, decided, recipients
 from include.exports.campaigns.metrics.sms import ACTION, BOT, clicks, replies
 
 RCS = Channel(
@@ -10,7 +10,7 @@ RCS = Channel(
     title="RCS",
     events={
         "users.messages.rcs.Send": (),
-        "users.messages.rcs.Delivery": (),
+        "users.messages.rcs.Delivery": USER,
         "users.messages.rcs.Read": (),
         "users.messages.rcs.Rejection": (),
         "users.messages.rcs.Click": BOT,

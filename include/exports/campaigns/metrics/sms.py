@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from include.exports.campaigns.metrics import EVENTS, Channel, Metric, recipients
+from include.exports.campaigns.metrics import EVENTS, USER, Channel, Metric, recipients
 
 ACTION = ("action",)
 BOT = ("is_suspected_bot_click",)
@@ -50,7 +50,7 @@ SMS = Channel(
     events={
         "users.messages.sms.Send": (),
         "users.messages.sms.CarrierSend": (),
-        "users.messages.sms.Delivery": (),
+        "users.messages.sms.Delivery": USER,
         "users.messages.sms.DeliveryFailure": (),
         "users.messages.sms.Rejection": (),
         "users.messages.sms.ShortLinkClick": BOT,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from include.exports.campaigns.metrics import DAY, Channel, Metric, decided, recipients
+from include.exports.campaigns.metrics import DAY, USER, Channel, Metric, decided, recipients
 
 ERRORS = "is_terminal is distinct from false"
 SUCCEEDED = f"""
@@ -19,8 +19,11 @@ WEBHOOK = Channel(
     name="webhook",
     title="Webhook",
     events={
-        "users.messages.webhook.Send": ("dispatch_id",),
-        "users.messages.webhook.Failure": ("dispatch_id", "is_terminal"),
+        "users.messages.webhook.Send": (
+            *USER,
+            "dispatch_id",
+        ),
+        "users.messages.webhook.Failure": (*USER, "dispatch_id", "is_terminal"),
     },
     received=SUCCEEDED,
     api=("sent", "errors"),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from include.exports.campaigns.metrics import EVENTS, Channel, Metric, recipients
+from include.exports.campaigns.metrics import EVENTS, USER, Channel, Metric, recipients
 
 WHATS_APP = Channel(
     name="whats_app",
     title="WhatsApp",
-    events={f"users.messages.whatsapp.{event}": () for event in ("Send", "Delivery", "Read", "Failure", "Click")},
+    events={
+        "users.messages.whatsapp.Send": USER,
+        **{f"users.messages.whatsapp.{event}": () for event in ("Delivery", "Read", "Failure", "Click")},
+    },
     received='select user_id, campaign_id, message_variation_id, "time", day from whatsapp_send',
     api=("sent", "delivered", "failed", "read"),
     metrics=(

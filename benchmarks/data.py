@@ -40,7 +40,7 @@ def events(rows: int, root: Path = DATA) -> Path:
     if not folder.exists():
         import duckdb
 
-        partial = _partial(folder)
+        partial = partial_folder(folder)
         options = "(format parquet, compression zstd)"
         duckdb.execute(f"copy ({EVENTS}) to '{partial}/events.parquet' {options}", [rows])
         partial.rename(folder)
@@ -51,7 +51,7 @@ def lineitem(root: Path = DATA) -> Path:
     """A folder with the Parquet file of TPC-H's lineitem, scale factor 1: 6 million rows without nesting."""
     folder = root / "lineitem"
     if not folder.exists():
-        partial = _partial(folder)
+        partial = partial_folder(folder)
         program = Path(sysconfig.get_path("scripts"), "tpchgen-cli")
         options = ("--scale-factor=1", "--tables=lineitem", f"--output-dir={partial}", "--quiet")
         subprocess.run([program, "parquet", *options], check=True)
@@ -63,7 +63,7 @@ def files(count: int, size: int, root: Path = DATA) -> Path:
     """A folder with so many files of so many bytes, which look random, each called by its SHA-256."""
     folder = root / f"files-{count}x{size}"
     if not folder.exists():
-        partial, random = _partial(folder), Random(count * size)  # noqa: S311  # no secret
+        partial, random = partial_folder(folder), Random(count * size)  # noqa: S311  # no secret
         for _ in range(count):
             digest, left = sha256(), size
             with (partial / "file").open("wb") as file:
@@ -81,7 +81,7 @@ def times(folder: Path, count: int) -> Path:
     """A folder with the records of `folder` `count` times. Its files are links, which take no space."""
     result = folder.with_name(f"{folder.name}-x{count}")
     if not result.exists():
-        partial = _partial(result)
+        partial = partial_folder(result)
         for file in folder.iterdir():
             for number in range(count):
                 os.link(file, partial / f"{number:03d}-{file.name}")
@@ -89,7 +89,7 @@ def times(folder: Path, count: int) -> Path:
     return result
 
 
-def _partial(folder: Path) -> Path:
+def partial_folder(folder: Path) -> Path:
     """An empty folder that becomes `folder` when it is complete."""
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)

@@ -1,8 +1,10 @@
 """Measures this project against its peers, side by side in one run: `make bench`.
 
-A part of it; RESULTS.md has `--workload delivery` as a part of its own, and is left as it is by other choices:
+A part of it; RESULTS.md has `--workload delivery` and `--workload campaign` as parts of their own, and is left as it is
+by other choices:
 
     python -m benchmarks.run --workload delivery
+    python -m benchmarks.run --rounds 1 --workload campaign --messages 1000000
     python -m benchmarks.run --rounds 1 --workload events --kind json --rows 100000
     python -m benchmarks.run --rounds 1 --workload delivery --kind s3 --bytes 100000000 --files 500
 """
@@ -18,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from benchmarks import data, delivery, measure, report_delivery, report_serialization
+from benchmarks import campaign, data, delivery, measure, report_campaign, report_delivery, report_serialization
 from benchmarks.contestants import CONTESTANTS, FILES
 from benchmarks.measure import Case
 from benchmarks.report import MB
@@ -71,12 +73,13 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=data.EVENTS_ROWS, help="of events")
     parser.add_argument("--bytes", type=int, default=delivery.BYTES, help="of the large file that is delivered")
     parser.add_argument("--files", type=int, default=delivery.FILES, help="small ones that are delivered")
-    parser.add_argument("--workload", choices=("events", "lineitem", "delivery"), help="only this one")
+    parser.add_argument("--messages", type=int, default=campaign.ROWS, help="message events of the campaign")
+    parser.add_argument("--workload", choices=("events", "lineitem", "delivery", "campaign"), help="only this one")
     parser.add_argument("--kind", choices=(*FILES, *stores.KINDS), help="only this kind of file or store")
     options = parser.parse_args()
     chosen, complete = options.workload, vars(options) == vars(parser.parse_args([])) | {"workload": options.workload}
     console = Console(highlight=False, width=max(WIDTH, get_terminal_size().columns))
-    if chosen != "delivery" and options.kind not in stores.KINDS:
+    if chosen not in {"delivery", "campaign"} and options.kind not in stores.KINDS:
         runs = _serialization(options, console)
         console.print(*report_serialization.REPORT.tables(runs))
         if complete and chosen is None:
@@ -86,6 +89,11 @@ def main() -> None:
         console.print(*report_delivery.REPORT.tables(runs))
         if complete:
             report_delivery.REPORT.write(runs)
+    if chosen in {"campaign", None} and options.kind in {campaign.KIND, None}:
+        runs = _campaign(options, console)
+        console.print(*report_campaign.REPORT.tables(runs))
+        if complete:
+            report_campaign.REPORT.write(runs)
 
 
 def _serialization(options: Namespace, console: Console) -> dict[Case, list[Run]]:
@@ -116,6 +124,13 @@ def _delivery(options: Namespace, console: Console) -> dict[Case, list[Run]]:
             for who in delivery.CONTESTANTS[kind]
         ],
     )
+    return turns.runs
+
+
+def _campaign(options: Namespace, console: Console) -> dict[Case, list[Run]]:
+    turns = Turns(console, campaign.measure)
+    folder = measure.isolated(campaign.events, options.messages)
+    turns.rounds(options.rounds, [(Case(campaign.NAME, campaign.KIND, who), folder) for who in campaign.CONTESTANTS])
     return turns.runs
 
 

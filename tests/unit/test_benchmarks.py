@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks import data, delivery, report, report_delivery
+from benchmarks import campaign, data, delivery, report, report_delivery
 from benchmarks.contestants import CONTESTANTS, FILES
 from benchmarks.measure import Case, Run
 from include.exports import destinations
@@ -42,6 +42,22 @@ def test_a_contestant_delivers_every_file(kind: str, contestant: str, tmp_path: 
             for number, file in enumerate(files):
                 named = f"part-{number:05d}-{file.name[:32]}.json" if contestant == delivery.OURS else file.name
                 assert there.open(f"folder/{named}").read() == file.read_bytes()
+
+
+def test_the_results_of_a_campaign_count_every_event_once(tmp_path: Path) -> None:
+    source = campaign.events(ROWS, tmp_path)
+    rows = sum(pq.read_metadata(file).num_rows for file in source.rglob("*.parquet"))
+    assert rows > sum(int(ROWS * share) for share in campaign.SHARES.values())  # some are there twice
+    size = campaign.results(source, tmp_path)
+    files = [file for file in tmp_path.glob("delivered/**/*.csv") if file.is_file()]
+    assert sum(file.stat().st_size for file in files) == size
+    (table,) = (file for file in files if "Emails Delivered" in file.read_text())
+    with table.open() as text:
+        days = list(csv.DictReader(text))
+    assert len(days) == campaign.DAYS
+    for column, event in {"Sent": "Send", "Emails Delivered": "Delivery", "Opened": "Open", "Clicks": "Click"}.items():
+        expected = int(ROWS * campaign.SHARES[f"users.messages.email.{event}"])
+        assert sum(int(day[column]) for day in days) == expected
 
 
 def test_a_part_of_the_results_is_replaced_and_the_others_stay(tmp_path: Path, monkeypatch) -> None:

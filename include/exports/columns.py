@@ -72,7 +72,8 @@ class Columns(Part):
     """Source name to DuckDB type, such as `DECIMAL(38,9)`. A value that does not fit fails the run; none is changed.
     Text must have the form of the type, such as `2024-02-29` for DATE; a DOUBLE is the nearest number of a decimal."""
     mask: dict[str, Mask] = {}
-    """Source name to mask. Applied after `cast`; a masked column is text."""
+    """Source name to mask. Applied after `cast`; a masked column is text. What leaves the source is masked, not what
+    goes wrong in it: a value that is not of its declared type is shown in the task's log, so that it can be found."""
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from azure.storage.blob import CustomerProvidedEncryptionKey
 
 DEFAULTS: Mapping[str, Any] = {
-    "connection_timeout": 10,
-    "read_timeout": 30,
+    "connection_timeout": 10.0,
+    "read_timeout": 30.0,
     "retry_total": 4,
     "retry_backoff_factor": 0.5,  # waits 0, 1, 2 and 4 seconds
 }
@@ -30,7 +30,10 @@ DEFAULTS: Mapping[str, Any] = {
 
 
 def settings(extra: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments for any client of Azure Storage: these, and what `extra` of a connection says besides."""
+    """Arguments for any client of Azure Storage: these, and what `extra` of a connection says besides.
+
+    URIs of connections hold numbers as text. Raises `ValueError` when one of `DEFAULTS` is overridden by no number.
+    """
     from azure.core.pipeline.policies import RetryPolicy
 
     class Retries(RetryPolicy[Any, Any]):
@@ -44,7 +47,7 @@ def settings(extra: Mapping[str, Any]) -> dict[str, Any]:
             return response
 
     logging.getLogger("azure").setLevel(logging.WARNING)  # else each request is a dozen lines of a task's log
-    chosen = {**DEFAULTS, **extra}
+    chosen = {**extra, **{name: type(default)(extra.get(name, default)) for name, default in DEFAULTS.items()}}
     return {**chosen, "retry_policy": Retries(**chosen)}
 
 

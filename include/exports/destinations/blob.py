@@ -133,7 +133,7 @@ class BlobDestination(Part):
     keeps no copy: who reads must send it too."""
     tags: Annotated[dict[str, str], Field(max_length=10), AfterValidator(_tags)] = {}
     """Blob index tags of the data files."""
-    part_size: int = Field(default=8 * MIB, ge=MIB, le=256 * MIB)
+    part_size: int = Field(default=16 * MIB, ge=MIB, le=256 * MIB)
     """Bytes of a block. A file that has no more is sent in one request, a larger one as blocks, four at a time. Grows
     by itself for files of more than 50,000 blocks."""
 

@@ -43,3 +43,15 @@ def connection(conn_id: str) -> Connection:
         return BaseHook.get_connection(conn_id)
     except AirflowNotFoundException as error:
         raise DeliveryRefused(f"Airflow connection {conn_id!r} does not exist; create it or correct conn_id") from error
+
+
+def number(conn_id: str, name: str, default: float) -> float:
+    """A number of a connection's extra, which URIs of connections hold as text. Raises `DeliveryRefused` when it is
+    none."""
+    value = connection(conn_id).extra_dejson.get(name, default)
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise DeliveryRefused(
+            f"{name!r} in the extra of Airflow connection {conn_id!r} is {value!r}, which is no number; correct it"
+        ) from None

@@ -75,7 +75,7 @@ class DataLandingZoneDestination(Part):
     """Airflow connection whose password is the SAS URI. It is the whole sign-in, and names the container."""
     prefix: RelativePath = ""
     """Folders inside the container under which everything is written."""
-    part_size: int = Field(default=8 * MIB, ge=MIB, le=256 * MIB)
+    part_size: int = Field(default=16 * MIB, ge=MIB, le=256 * MIB)
     """Bytes of a block. A file that has no more is sent in one request, a larger one as blocks, four at a time. Grows
     by itself for files of more than 50,000 blocks."""
 

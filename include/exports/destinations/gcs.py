@@ -68,7 +68,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from include.exports.destinations import Capabilities
-from include.exports.destinations.connection import connection, customer_key
+from include.exports.destinations.connection import customer_key, number
 from include.exports.destinations.gcs_store import GcsStore, errors
 from include.exports.errors import DeliveryRefused
 from include.exports.model import Part
@@ -92,6 +92,9 @@ CAPABILITIES = Capabilities(
     parallel=8,  # the client keeps 10 connections
     forbidden={r"^\.well-known/acme-challenge/": "the reserved beginning '.well-known/acme-challenge/'"},
 )
+
+PATIENCE = {"num_retries": 5.0, "timeout": 60.0}
+"""What the extra of a connection overrides."""
 
 _BUCKET = re.compile(
     r"(?=.{3,222}$)(?!.*[^.]{64})(?!.*\.\.)(?!(\d+\.){3}\d+$)(?!goog)(?!.*g[o0]{2}g[li1]e)"
@@ -154,10 +157,11 @@ def connect(destination: GcsDestination) -> Iterator[GcsStore]:
     or its key is none."""
     with errors(f"gs://{destination.bucket}", destination):
         key = customer_key(destination.customer_key_conn_id) if destination.customer_key_conn_id else None
-        extra = connection(destination.conn_id).extra_dejson if destination.conn_id else {}
+        patience = dict(PATIENCE)
+        if destination.conn_id:
+            patience = {name: number(destination.conn_id, name, default) for name, default in PATIENCE.items()}
         client = _client(destination)
-        retries, timeout = int(extra.get("num_retries", 5)), float(extra.get("timeout", 60))
-        store = GcsStore(destination, client, key, retries=retries, timeout=timeout)
+        store = GcsStore(destination, client, key, retries=patience["num_retries"], timeout=patience["timeout"])
     try:
         yield store
     finally:

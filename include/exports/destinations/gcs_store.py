@@ -43,7 +43,7 @@ class GcsStore:
     """A `Store` on a bucket."""
 
     def __init__(
-        self, destination: GcsDestination, client: Any, key: bytes | None, *, retries: int, timeout: float
+        self, destination: GcsDestination, client: Any, key: bytes | None, *, retries: float, timeout: float
     ) -> None:
         from google.cloud.storage.retry import DEFAULT_RETRY
 

@@ -56,7 +56,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from include.exports.destinations import Capabilities
-from include.exports.destinations.connection import connection
+from include.exports.destinations.connection import connection, number
 from include.exports.destinations.sftp_session import Session, errors
 from include.exports.destinations.sftp_store import SftpStore
 from include.exports.errors import DeliveryRefused
@@ -115,11 +115,10 @@ class SftpDestination(Part):
 def connect(destination: SftpDestination) -> Iterator[SftpStore]:
     """The folder. Raises `DeliveryRefused` when there is no such folder or connection, or the connection names no host
     key."""
-    extra = connection(destination.conn_id).extra_dejson
     session = Session(
         _hook(destination.conn_id),
-        timeout=float(extra.get("cmd_timeout", 30)),
-        attempts=int(extra.get("conn_retry_attempts", 5)),
+        timeout=number(destination.conn_id, "cmd_timeout", 30),
+        attempts=int(number(destination.conn_id, "conn_retry_attempts", 5)),
     )
     try:
         with errors(f"{session.where} {destination.path}", destination):
@@ -158,7 +157,7 @@ def _hook(conn_id: str) -> SSHHook:
         )
     if not found.login or not (found.password or extra.get("private_key") or extra.get("key_file")):
         raise DeliveryRefused(f"{at} needs a login, and a password or the extra `private_key` or `key_file`")
-    timeout = int(extra.get("conn_timeout", 10))
+    timeout = int(number(conn_id, "conn_timeout", 10))
     try:
         hook = SSHHook(
             conn_id, conn_timeout=timeout, auth_timeout=timeout, banner_timeout=timeout, conn_retry_attempts=1

@@ -6,6 +6,7 @@ import json
 import re
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 import psutil
+import psycopg
 import pyarrow.parquet as pq
 import pytest
 
@@ -21,7 +23,7 @@ from include.exports.errors import ExportError, NotEligible, SourceInterrupted, 
 from include.exports.sources import Request, Shard, sql
 from include.exports.sources.sql import SqlSource
 from include.exports.time_column import TimeColumn
-from tests.rigs.postgres import PASSWORD, Postgres, server
+from tests.rigs.postgres import PASSWORD, USER, Postgres, server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -330,6 +332,29 @@ def test_a_cancelled_statement_is_worth_a_retry(con: duckdb.DuckDBPyConnection) 
     query = f"select {die} as b from generate_series(1, 200000) i"
     with pytest.raises(SourceInterrupted, match="terminating connection due to administrator command"):
         rows(SqlSource(conn_id="pg", query=query), Request(columns=("b",)), con)
+
+
+def test_a_connection_that_ends_while_the_columns_are_asked_for_is_worth_a_retry(
+    postgres: Postgres, postgres_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_LOCKED", postgres.airflow(postgres_database))
+    postgres.run("create table locked (i int)", postgres_database)
+    login = {
+        "host": "127.0.0.1",
+        "port": postgres.port,
+        "user": USER,
+        "password": PASSWORD,
+        "dbname": postgres_database,
+    }
+    waiting = "from pg_stat_activity where wait_event_type = 'Lock'"
+    with psycopg.connect(**login) as other, ThreadPoolExecutor() as pool:
+        other.execute("lock table locked in access exclusive mode")
+        asked = pool.submit(sql.describe, SqlSource(conn_id="locked", table="locked"), Request())
+        while postgres.run(f"select count(*) {waiting}") == [(0,)]:
+            time.sleep(0.01)
+        postgres.run(f"select pg_terminate_backend(pid) {waiting}")
+        with pytest.raises(SourceInterrupted, match="terminating connection due to administrator command"):
+            asked.result()
 
 
 def test_an_error_of_the_statement_while_reading_is_final(con: duckdb.DuckDBPyConnection) -> None:

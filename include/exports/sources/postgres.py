@@ -51,8 +51,12 @@ CONNECT_SECONDS = 15
 BATCH_BYTES = "4000000"
 """Size of a batch. The driver's own 16 MB take 100 MB more while DuckDB writes them, and are not faster."""
 
-TEMPORARY = re.compile("starting up|shutting down|recovery|too many|connection slots|^(?!.*(FATAL|invalid))", re.DOTALL)
-"""A refused connection that may work later; the driver has no SQLSTATE for it. A server that says nothing is away."""
+TEMPORARY = re.compile(
+    "starting up|shutting down|recovery|too many|connection slots|terminating connection|^(?!.*(FATAL|invalid))",
+    re.DOTALL,
+)
+"""A connection that is refused or ended and may work later; the driver has no SQLSTATE for it. A server that says
+nothing is away."""
 
 
 def describe(source: SqlSource, hook: PostgresHook) -> tuple[Column, ...]:

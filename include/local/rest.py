@@ -15,10 +15,10 @@ class Rest:
         self._address = address
         self._headers = {"Content-Type": "application/json"}
 
-    def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
-        """The answer to GET `path`, or to POST with `body`. Raises `urllib.error.URLError`."""
+    def ask(self, path: str, body: dict[str, Any] | None = None, method: str | None = None) -> Any:
+        """The answer to GET `path`, or to POST or `method` with `body`. Raises `urllib.error.URLError`."""
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self._address + path, data, self._headers)  # noqa: S310  # an address of ours
+        request = urllib.request.Request(self._address + path, data, self._headers, method=method)  # noqa: S310  # an address of ours
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
             return json.load(answer)
 

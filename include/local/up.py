@@ -20,7 +20,7 @@ from include.local.quiet import output_to
 from include.local.rest import Rest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from subprocess import Popen
 
 COMPONENTS: dict[str, tuple[str, ...]] = {
@@ -38,12 +38,14 @@ PATIENCE_SECONDS = 180.0
 
 
 def main() -> None:
-    """Start Airflow unless it runs, and print its address and login. Exits with 1 when it does not start."""
+    """Start what of Airflow does not run, and print its address and login. Exits with 1 when it does not start."""
     console = Console(highlight=False, markup=False, soft_wrap=True)
     environment.prepare()
     home = Path(os.environ["AIRFLOW_HOME"])
     record, address, logs = home / "processes.json", home / "address", home / "logs"
-    if processes.alive(record):
+    commands = [process.cmdline() for process in processes.alive(record)]
+    missing = [name for name in COMPONENTS if not any(name in command for command in commands)]
+    if not missing:
         console.print(f"Airflow runs already at {address.read_text()}, {_login(home)}; make down stops it")
         return
     lake.build()
@@ -52,12 +54,14 @@ def main() -> None:
         environment.write_secret(home / PASSWORDS, json.dumps({USER: secrets.token_urlsafe(12)}))
     with output_to(logs / "database.log"):
         database.initialize()
-    port = next(port for port in count(FIRST_PORT) if _free(port))
-    address.write_text(f"http://127.0.0.1:{port}")
-    console.print(f"Starting Airflow at {address.read_text()}, with its logs in {logs}")
+    if commands:
+        console.print(f"Starting what has ended of Airflow at {address.read_text()}: {', '.join(missing)}")
+    else:
+        address.write_text(f"http://127.0.0.1:{next(port for port in count(FIRST_PORT) if _free(port))}")
+        console.print(f"Starting Airflow at {address.read_text()}, with its logs in {logs}")
     airflow = Rest(address.read_text())
     try:
-        started = _start(record, port, logs)
+        started = _start(missing, record, address.read_text(), logs)
         _until(lambda: _lets_in(airflow, home), started)
         _until(lambda: _read(airflow), started)
     except TimeoutError as error:
@@ -70,19 +74,20 @@ def main() -> None:
     console.print(f"Exports: {', '.join(sorted(airflow.dags()))}")
 
 
-def _start(record: Path, port: int, logs: Path) -> dict[Path, Popen[bytes]]:
-    """Every component, by its log."""
+def _start(components: Sequence[str], record: Path, address: str, logs: Path) -> dict[Path, Popen[bytes]]:
+    """The components, by their logs."""
     os.environ |= {
-        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
-        "AIRFLOW__API__PORT": str(port),
-        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
+        "AIRFLOW__API__BASE_URL": address,
+        "AIRFLOW__API__PORT": address.rpartition(":")[2],
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",  # a new file is noticed while its author still looks
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",  # or each task of a small export waits a second
     }
     started = {}
-    for name, options in COMPONENTS.items():
+    for name in components:
         log = logs / f"{name}.log"
-        started[log] = processes.start(record, [sys.executable, "-m", "airflow", name, *options], log)
+        command = [sys.executable, "-m", "airflow", name, *COMPONENTS[name]]
+        started[log] = processes.start(record, command, log)
     return started
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, assert_never
 
 from pydantic import AfterValidator, Field
 
+from include.exports.destinations.connection import connection
 from include.exports.model import Model, Part
 
 if TYPE_CHECKING:
@@ -123,14 +124,16 @@ def send(alerts: Sequence[Alert], notice: Notice) -> None:
             continue
         try:
             _send(each, notice)
-        except Exception:  # a provider raises whatever its library raises, and no delivery may fail for it
-            log.exception("the %s alert through connection %r could not be sent", each.type, each.conn_id)
+        except Exception as error:  # noqa: BLE001  # a provider raises whatever its library raises
+            what = f"{type(error).__name__}: {error}"
+            log.warning("the %s alert through connection %r could not be sent: %s", each.type, each.conn_id, what)
         else:
             log.info("sent the %s alert through connection %r: %s", each.type, each.conn_id, notice.subject)
 
 
 def _send(alert: Alert, notice: Notice) -> None:
     """Through the providers' hooks and not their notifiers, which would take braces in a message for a template."""
+    connection(alert.conn_id)  # so that what is secret in it is masked in what the hooks log
     match alert:
         case EmailAlert():
             from airflow.providers.smtp.hooks.smtp import SmtpHook

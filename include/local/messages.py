@@ -62,7 +62,7 @@ CHANNELS: dict[str, tuple[str, dict[str, Any], tuple[Follow, ...]]] = {
             "pushnotification.Send",
             {"platform": platform, "app_id": f"app-{platform}"},
             (
-                Follow(type="behaviors.app.SessionStart", share=0.5, within=12 * HOUR, times=2),
+                Follow(type="behaviors.app.SessionStart", share=0.9, within=36 * HOUR, times=6),
                 Follow(
                     type="pushnotification.Open",
                     share=0.3,

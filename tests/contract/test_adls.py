@@ -100,18 +100,15 @@ def test_what_is_sent_is_told_part_by_part(rig, source):
             assert sum(told) == len(content) + total, "what is there already does not count"
 
 
-class Careless(AdlsStore):
-    """A store whose bytes change on their way."""
-
-    def _append(self, attempt, part, position, _):
-        changed = part[:-1] + bytes([part[-1] ^ 1])
-        headers = {"Content-MD5": base64.b64encode(bytes.fromhex(md5(part))).decode()}
-        attempt.append_data(changed, position, len(changed), headers=headers)
-
-
 def test_bytes_that_change_on_their_way_are_refused_by_the_service(rig, source, monkeypatch):
-    monkeypatch.setattr("include.exports.destinations.adls.AdlsStore", Careless)
-    content = os.urandom(2 * MIB)
+    content, answer = os.urandom(2 * MIB), rig.front.answer
+
+    def damage(request):
+        if "action=append" in request.target:
+            request = request._replace(body=request.body[:-1] + bytes([request.body[-1] ^ 1]))
+        return answer(request)
+
+    monkeypatch.setattr(rig.front, "answer", damage)
     with connect(rig.destination) as store, pytest.raises(DeliveryInterrupted, match="Md5Mismatch"):
         store.put(source(content), "part", sha(content))
     assert (rig.visible(), rig.leftovers()) == ({}, [])

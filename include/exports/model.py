@@ -157,6 +157,8 @@ def _message(model: type[BaseModel], item: ErrorDetails) -> str:
             owner = next((owner for owner in _walk(model, loc[:-1])[1] if loc[-1] in owner.model_fields), None)
             meaning = (owner.model_fields[str(loc[-1])].description or "") if owner else ""
             return f"is required: {meaning.splitlines()[0]}" if meaning else "is required"
+        case "union_tag_not_found":
+            return "has no 'type', which says what kind it is; add it"
         case "literal_error" | "union_tag_invalid":
             allowed = item["ctx"].get("expected", item["ctx"].get("expected_tags", ""))
             options = [word.strip(" '") for word in allowed.replace(" or ", ", ").split(",")]

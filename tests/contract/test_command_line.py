@@ -131,7 +131,8 @@ def test_the_doctor_exits_with_what_a_delivery_would(rig, deliver):
     ("asked", "said"),
     [
         ('{"type": "s3", "buckt": "exports"}', "destination.buckt: is not a known field; did you mean 'bucket'?"),
-        ('{"type": "s4"}', "destination: 's4' is not allowed; use one of blob, "),
+        ('{"type": "s4"}', "destination: 's4' is not allowed; use one of adls, blob, "),
+        ('{"bucket": "exports"}', "destination: has no 'type', which says what kind it is; add it"),
         ('{"type"', "invalid JSON"),
         ("evnts", "no export is called 'evnts'"),
     ],

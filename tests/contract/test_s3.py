@@ -189,6 +189,14 @@ def test_a_role_that_may_not_be_assumed_is_refused_when_the_store_is_opened(rig,
         pass
 
 
+def test_a_key_that_is_none_is_refused_by_its_name_also_when_it_is_to_assume_a_role(rig, monkeypatch):
+    connection = json.loads(os.environ["AIRFLOW_CONN_ROLE"]) | {"login": "AKIAIOSFODNN7EXAMPLE"}
+    monkeypatch.setenv("AIRFLOW_CONN_ROLE", json.dumps(connection))
+    match = "InvalidClientTokenId.*check the credentials of Airflow connection 'role'"
+    with pytest.raises(DeliveryRefused, match=match), connect(rig.by("role")):
+        pass
+
+
 def test_a_session_token_is_used_and_refused_at_once_when_it_has_expired(rig, monkeypatch, source):
     key, url = rig.session()
     connection = json.loads(s3.airflow(url, key))

@@ -70,6 +70,19 @@ def test_a_server_with_another_host_key_gets_no_password_and_is_not_asked_again(
     assert (rig.connections(), rig.requests()) == (1, 0)
 
 
+def test_a_key_that_the_worker_knows_does_not_stand_for_the_declared_one(rig, tmp_path, monkeypatch):
+    address, port = rig.address()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh" / "known_hosts").write_text(f"[{address}]:{port} {rig.server.address.host_key}\n")
+    rig.connect_as("other", **LOGIN, host_key=host_key(asyncssh.generate_private_key("ssh-ed25519")))
+    with (
+        pytest.raises(DeliveryRefused, match="the server's key is not the `host_key` of Airflow connection 'other'"),
+        connect(rig.by("other")),
+    ):
+        pass
+
+
 @pytest.mark.parametrize("value", ["127.0.0.1 ssh-ed25519 AAAA", "ssh-ed25519", "nonsense"])
 def test_a_host_key_that_is_none_is_refused(rig, value):
     rig.connect_as("wrong", **LOGIN, host_key=value)

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 LONGEST_LINK_DAYS = 7
 """What version 4 of AWS's signatures allows."""
 
-_LOGIN = {"ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch"}
+_LOGIN = {
+    *("ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch"),
+    *("ExpiredTokenException", "InvalidClientTokenId"),  # of the service that gives roles
+}
 _PASSING = {"BadDigest", "NoSuchUpload", "RequestTimeout", "XAmzContentSHA256Mismatch"}
 """Client errors that another try can cure: bytes damaged on the way, an upload that a lifecycle rule aborted."""
 _PASSING_STATUS = {408, 409, 429, *range(500, 600)}

@@ -15,6 +15,7 @@ from include.exports.campaigns.figures import CampaignResults
 from include.exports.campaigns.results import CampaignResultsExport
 from include.exports.campaigns.rules import Rules
 from include.exports.columns import Columns, HashMask, RedactMask
+from include.exports.conditions import Conditions, Usual
 from include.exports.dataset import DatasetExport
 from include.exports.definition import Export, ManifestFile, Pools, Retries, Views
 from include.exports.destinations.adls import AdlsDestination
@@ -28,6 +29,7 @@ from include.exports.formats.csv import CsvFiles
 from include.exports.formats.json import JsonFiles
 from include.exports.formats.parquet import ParquetFiles
 from include.exports.formats.xlsx import XlsxFiles
+from include.exports.governance import Policy
 from include.exports.pgp import PgpEncryption
 from include.exports.schedules import Cron, Daily, Every, Monthly, Once, Weekly
 from include.exports.sources.hive import HivePartition
@@ -46,6 +48,7 @@ __all__ = [
     "CampaignResults",
     "CampaignResultsExport",
     "Columns",
+    "Conditions",
     "Cron",
     "CsvFiles",
     "Daily",
@@ -66,6 +69,7 @@ __all__ = [
     "Once",
     "ParquetFiles",
     "PgpEncryption",
+    "Policy",
     "Pools",
     "RedactMask",
     "Retries",
@@ -75,6 +79,7 @@ __all__ = [
     "SlackAlert",
     "SqlSource",
     "TimeColumn",
+    "Usual",
     "Views",
     "WebhookAlert",
     "Weekly",

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from include.exports.errors import Problem
+from include.exports.governance import Label
 from include.exports.model import Part, Problems
 
 
@@ -74,6 +75,10 @@ class Columns(Part):
     mask: dict[str, Mask] = {}
     """Source name to mask. Applied after `cast`; a masked column is text. What leaves the source is masked, not what
     goes wrong in it: a value that is not of its declared type is shown in the task's log, so that it can be found."""
+    labels: dict[str, tuple[Label, ...]] = {}
+    """Source name to data-usage labels, Adobe's (C1 to C12, I1, I2, S1, S2) or your own: `{"email": ("I1",)}`. What the
+    `marketing_actions` of the destination and the policies forbid for them refuses the run, unless the column is left
+    out or masked. A column that is not exported may have labels, too."""
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

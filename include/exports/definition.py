@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from include.exports.alert import Alert
 from include.exports.columns import Columns
+from include.exports.conditions import Conditions
 from include.exports.destinations import path_problem
 from include.exports.destinations.adls import AdlsDestination
 from include.exports.destinations.blob import BlobDestination
@@ -24,6 +25,7 @@ from include.exports.formats.csv import CsvFiles
 from include.exports.formats.json import JsonFiles
 from include.exports.formats.parquet import ParquetFiles
 from include.exports.formats.xlsx import XlsxFiles
+from include.exports.governance import ACTIONS, LABELS, Policy, unknown
 from include.exports.model import Definition, Part, Problems
 from include.exports.paths import Name, Segment, relative_path
 from include.exports.pgp import PgpEncryption
@@ -152,6 +154,10 @@ class Export(Definition):
     on_empty: Literal["publish", "file", "skip", "fail"] = "publish"
     """A window without records: `publish` a manifest that names no files, write an empty `file` (with header or
     schema) and the manifest, `skip` the run and publish nothing, or `fail` it."""
+    conditions: Conditions = Conditions()
+    """What must hold for a run to start, and to publish."""
+    policies: tuple[Policy, ...] = ()
+    """What labels of columns forbid, besides what Adobe's labels mean by themselves."""
     retries: Retries = Retries()
     """How failures that may pass are repeated."""
     pools: Pools = Pools()
@@ -188,7 +194,7 @@ class Export(Definition):
     def macro_values(self) -> dict[str, str]:
         """What the folder macros that do not depend on the run become."""
         destination = self.destination
-        instance = hashlib.sha256(destination.model_dump_json().encode()).hexdigest()
+        instance = hashlib.sha256(destination.model_dump_json(exclude={"marketing_actions"}).encode()).hexdigest()
         return {
             "DATASET_ID": self.dataset_id or hashlib.sha256(self.dataset_name.encode()).hexdigest()[:24],
             "DATASET_NAME": self.dataset_name,
@@ -249,7 +255,21 @@ class Export(Definition):
 
     def problems(self) -> list[Problem]:
         """What cannot be, although each field by itself can."""
-        return [*self._name_problems(), *self._folder_problems()]
+        return [*self._name_problems(), *self._folder_problems(), *self._governance_problems()]
+
+    def _governance_problems(self) -> list[Problem]:
+        """A misspelt label or action would forbid nothing."""
+        labels = [label for given in self.shape.labels.values() for label in given]
+        known = {label for policy in self.policies for label in policy.labels}
+        actions = {action for policy in self.policies for action in policy.actions}
+        given = self.destination.marketing_actions
+        return [
+            *(Problem("columns.labels", message) for message in unknown(labels, {*LABELS, *known}, "label")),
+            *(
+                Problem("destination.marketing_actions", message)
+                for message in unknown(given, {*ACTIONS, *actions}, "marketing action")
+            ),
+        ]
 
     def _name_problems(self) -> list[Problem]:
         found = []

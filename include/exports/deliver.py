@@ -71,7 +71,7 @@ def deliver(
     with connect(destination) as store, ThreadPoolExecutor(module(destination.type).CAPABILITIES.parallel) as pool:
         before = current(plan, store)
         about = metadata(plan, generation_after(before))
-        named = _encrypted(before, staging.noted_says(plan.target)) if before and plan.export.encryption else {}
+        named = _encrypted(before, staging.noted("says", plan.target)) if before and plan.export.encryption else {}
         staging.record(f"{shard:05d}", plan.target, targets)
 
         def bring(path: str) -> DeliveredFile:

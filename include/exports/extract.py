@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from include.exports import contract, sources
 from include.exports.columns import HashMask, RedactMask
-from include.exports.eligibility import delivered, key
+from include.exports.eligibility.columns import delivered, key
 from include.exports.engine import connect, identifier, literal
 from include.exports.errors import VerificationError
 from include.exports.formats import parquet

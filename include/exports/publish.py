@@ -68,7 +68,8 @@ def publish(plan: Plan, delivery: Delivery, staging: Staging) -> Published:
             store.write(plan.manifest, manifest.document(), before.document.version if before else None, about)
             log.info("published %s: generation %d", store.url(plan.manifest), manifest.export.generation)
         _sweep(plan, manifest, before, store, staging)
-        staging.mark_published()
+        columns = {column.name: str(column.type).lower() for column in delivery.columns}
+        staging.mark_published(plan.target.destination, delivery.source_rows, columns)
         return Published(
             manifest=store.url(plan.manifest),
             generation=manifest.export.generation,
@@ -96,9 +97,9 @@ def _note_says(plan: Plan, delivery: Delivery, before: Current | None, staging: 
     """Note what the encrypted files say, those of `before` included: the manifest is not replaced yet."""
     if plan.export.encryption is None:
         return
-    noted, named = staging.noted_says(plan.target), before.manifest.paths() if before else []
+    noted, named = staging.noted("says", plan.target), before.manifest.paths() if before else []
     kept = {path: noted[path] for path in named if path in noted}
-    staging.note_says(plan.target, kept | {file.path: file.staged.says or "" for file in delivery.files})
+    staging.note("says", plan.target, kept | {file.path: file.staged.says or "" for file in delivery.files})
 
 
 def _put_missing(delivery: Delivery, store: Store, staging: Staging, about: Mapping[str, str], parallel: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,13 @@ from include.exports import pgp
 from include.exports.compose import Delivery, current
 from include.exports.deliver import DeliveredFile, DeliveredTable, deliver
 from include.exports.destinations import connect
-from include.exports.eligibility import Eligible, check_credential, delivered, validate
+from include.exports.eligibility import Eligible, validate
+from include.exports.eligibility.closed import check_closed
+from include.exports.eligibility.columns import delivered
+from include.exports.eligibility.credential import check_credential
+from include.exports.eligibility.probe import probe
+from include.exports.eligibility.reasons import Reasons
+from include.exports.eligibility.volume import check_rows
 from include.exports.encrypt import encrypt
 from include.exports.errors import NotEligible, NothingToExport
 from include.exports.extract import StagedFile, extract
@@ -56,22 +63,28 @@ class Stages:
         """What the run reads."""
         return reading(self.plans)
 
-    def validate_eligibility(self, *, resend: bool = False) -> list[int]:
-        """Fix what the run reads; returns the numbers of its shards.
+    def validate_eligibility(self, *, resend: bool = False, dry_run: bool = False) -> list[int]:
+        """Decide whether the run may start and fix what it reads; returns the numbers of its shards.
 
         With `resend` it reads nothing: what was staged when the window was last published is delivered again. Raises
-        `NotEligible`.
+        every reason that is found: one as it is, several as one `NotEligible`; and `NothingToExport` when the source
+        has no file for the window and that is to be skipped, or at the end of a `dry_run`.
         """
         log.info("%s: %s into %s", self.export.name, self.window, self.plan.folder)
-        check_credential(self.export.destination)
-        with connect(self.export.destination) as store:
-            for each in self.plans:
-                current(each, store)
-        encryption = self.export.encryption
-        keys = pgp.check(encryption).model_dump() if encryption else None
-        document = (self._resent() if resend else self._planned()) | {"encryption": keys}
-        self.staging.write("plan.json", document)
-        return list(range(len(document["shards"])))
+        reasons, export = Reasons(self.export.name), self.export
+        reasons.ask(lambda: check_closed(export, self.window, datetime.now(UTC)))
+        reasons.ask(lambda: check_credential(export.destination))
+        reasons.ask(self._reach)
+        encryption = export.encryption
+        keys = reasons.ask(lambda: pgp.check(encryption).model_dump()) if encryption else None
+        document = reasons.ask(self._resent) if resend else self._planned(reasons)
+        decided = reasons.decide(document)
+        if dry_run:
+            raise NothingToExport(f"{export.name}: eligible; a dry run ends here, nothing was read or delivered")
+        if export.on_empty == "skip" and all(shard["size"] == 0 for shard in decided["shards"]):
+            raise NothingToExport(f"{export.name}: the source has no files for {self.window}")
+        self.staging.write("plan.json", decided | {"encryption": keys})
+        return list(range(len(decided["shards"])))
 
     def extract_records(self, shard: int) -> dict[str, Any]:
         """Stage the records of a shard; returns what was staged, for people."""
@@ -117,6 +130,7 @@ class Stages:
         tables = [
             _delivered(table) for shard in shards for table in self.staging.read(f"deliver-{shard}.json")["tables"]
         ]
+        self._check_rows(source_rows)
         results: list[Published] = []
         nothing: NothingToExport | None = None
         for each in self.plans:
@@ -139,14 +153,31 @@ class Stages:
         restated = [result.manifest for result in results[:-1] if result.changed]
         return asdict(results[-1]) | {"restated": restated}
 
-    def _planned(self) -> dict[str, Any]:
-        eligible = validate(self.plan)
+    def _reach(self) -> None:
+        """Find the destination as a delivery needs it."""
+        with connect(self.export.destination) as store:
+            for each in self.plans:
+                current(each, store)
+            if self.export.conditions.probe:
+                probe(self.plan, store, self.staging)
+
+    def _planned(self, reasons: Reasons) -> dict[str, Any] | None:
+        last = self.staging.published(self.plan.target.destination, 1)
+        eligible = validate(self.plan, reasons, last[0].columns if last else None, self.staging.free)
+        if eligible is None:
+            return None
         return {
             "records": self._records,
             "resend": None,
             "columns": [(column.name, str(column.type)) for column in eligible.columns],
             "shards": [asdict(shard) for shard in eligible.shards],
         }
+
+    def _check_rows(self, rows: int) -> None:
+        usual = self.export.conditions.usual
+        published = self.staging.published(self.plan.target.destination, usual.windows + 1) if usual else []
+        others = [each.rows for each in published if each.window != self.staging.window]
+        check_rows(self.export, rows, others[: usual.windows] if usual else [])
 
     def _resent(self) -> dict[str, Any]:
         origin = self.staging.last_published()

@@ -3,7 +3,8 @@
 It lies under one root, an `ObjectStoragePath` that every worker reaches, and looks like this:
 
     <export>/says-<target>.json                       what the encrypted files of a window say
-    <export>/<window>/last_published.json             which run of the window was published last
+    <export>/probe-<target>.json                      the file by which a destination was tried out, if it stays there
+    <export>/<window>/last_published.json             which run of the window was published last, and what
     <export>/<window>/<run>/plan.json                 what validate_eligibility decided
     <export>/<window>/<run>/extract-00000.json        what a stage left for the next one, a document a shard
     <export>/<window>/<run>/extract-00000/<sha256>    the staged files
@@ -25,7 +26,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from include.exports.errors import NotEligible
 
@@ -50,6 +51,18 @@ class Target:
     def key(self) -> str:
         """The target in a file name."""
         return hashlib.sha256(f"{self.destination} {self.manifest}".encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """What was published of a window at one destination."""
+
+    window: str
+    """Its key."""
+    rows: int
+    """Records that the source gave."""
+    columns: dict[str, str]
+    """Delivered name to type, lower case, in their order."""
 
 
 @dataclass(frozen=True)
@@ -147,9 +160,31 @@ class Staging:
                 target.fs.get_file(target.path, f"{folder}/{sha256}")
                 yield Path(folder, sha256)
 
-    def mark_published(self) -> None:
-        """Remember that this run published the window last, so that it can be delivered again from its staging."""
-        self._put(self._window / "last_published.json", json.dumps({"run": self.run}).encode())
+    def mark_published(self, place: str, rows: int, columns: Mapping[str, str]) -> None:
+        """Remember that this run published the window last, so that it can be delivered again from its staging, and
+        with how many rows of which columns at this destination."""
+        path = self._window / "last_published.json"
+        places = (_load(path) or {}).get("places", {}) | {place: {"rows": rows, "columns": dict(columns)}}
+        self._put(path, json.dumps({"run": self.run, "places": places}).encode())
+
+    def published(self, place: str, last: int) -> list[Publication]:
+        """What was published last at a destination, as many windows as are asked for, newest window first."""
+        found: list[Publication] = []
+        windows = {str(path.parent.name): path for path in self._window.parent.glob("*/last_published.json")}
+        for window in sorted(windows, key=lambda window: window.rpartition("_")[2], reverse=True):
+            if len(found) == last:
+                break
+            if facts := (_load(windows[window]) or {}).get("places", {}).get(place):
+                found.append(Publication(window=window, **facts))
+        return found
+
+    @property
+    def free(self) -> int | None:
+        """Bytes that the staging area has left; None for an object store."""
+        if not self._is_local:
+            return None
+        place = Path(self._window.path)
+        return shutil.disk_usage(next(folder for folder in (place, *place.parents) if folder.exists())).free
 
     def last_published(self) -> Staging:
         """The staging of the run that published this window last. Raises `NotEligible` when there is none."""
@@ -179,13 +214,17 @@ class Staging:
                 found.setdefault(target, set()).update(document["paths"])
         return found
 
-    def note_says(self, target: Target, says: Mapping[str, str]) -> None:
-        """Remember, by path, what the encrypted files at a destination say (`StagedFile.says`), and forget the rest."""
-        self._put(self._window.parent / f"says-{target.key}.json", json.dumps(says, indent=1).encode())
+    def note(self, what: Literal["says", "probe"], target: Target, noted: Mapping[str, str]) -> None:
+        """Remember something of a destination for later runs of this export, in place of what was noted before.
 
-    def noted_says(self, target: Target) -> dict[str, str]:
+        `says`: by path, what the encrypted files there say (`StagedFile.says`). `probe`: the `path` of the file by
+        which it was tried out, if that could not be removed.
+        """
+        self._put(self._window.parent / f"{what}-{target.key}.json", json.dumps(noted, indent=1).encode())
+
+    def noted(self, what: Literal["says", "probe"], target: Target) -> dict[str, str]:
         """What was noted last, by any run of this export."""
-        return _load(self._window.parent / f"says-{target.key}.json") or {}
+        return _load(self._window.parent / f"{what}-{target.key}.json") or {}
 
     @contextmanager
     def exclusive(self, target: Target) -> Iterator[None]:

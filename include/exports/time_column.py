@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
@@ -93,6 +93,23 @@ def bound(instant: datetime, time_column: TimeColumn) -> datetime | date | int |
             "on its precision"
         )
     return value
+
+
+def instant(value: Any, time_column: TimeColumn) -> datetime:
+    """When a record happened that has this value in the column, aware; of a day, when it ended."""
+    zone = ZoneInfo(time_column.timezone)
+    match time_column.kind:
+        case "epoch_seconds":
+            return EPOCH + timedelta(seconds=float(value))
+        case "epoch_milliseconds":
+            return EPOCH + timedelta(milliseconds=float(value))
+        case "text":
+            wall = datetime.strptime(str(value), time_column.format or "")  # noqa: DTZ007  # read in the column's zone
+        case "date":
+            wall = datetime.combine(date.fromisoformat(str(value)), time.min) + timedelta(days=1)
+        case "timestamptz" | "timestamp":
+            wall = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    return wall if wall.tzinfo else wall.replace(tzinfo=zone)
 
 
 def _wall_clock(instant: datetime, zone: ZoneInfo) -> datetime:

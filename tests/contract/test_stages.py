@@ -49,3 +49,12 @@ def test_who_may_not_delete_publishes_and_is_told_what_stays(rig, run, caplog):
     stays = [record.getMessage() for record in caplog.records if "stays, though" in record.getMessage()]
     assert len(stays) == 2
     assert all(re.search("DeleteObject|Authorization|objects.delete|to delete", message) for message in stays)
+
+
+def test_trying_it_out_leaves_nothing_and_one_file_for_all_runs_where_nothing_may_be_removed(rig, run):
+    run(rig.destination, rows=100)
+    assert [path for path in rig.visible() if "_probe-" in path] == []
+    destination = rig.without_delete()
+    for rows in (100, 130):
+        run(destination, rows=rows)
+        assert len([path for path in rig.visible() if "_probe-" in path]) == 1

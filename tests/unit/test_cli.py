@@ -138,7 +138,7 @@ def test_plan_shows_what_a_run_would_do_whole_and_does_nothing(dags):
         == f"""\
 window          [2024-05-01T15:00:00+00:00, 2024-05-02T15:00:00+00:00)
 scheduled time  2024-05-02T15:00:00+00:00
-destination     LocalDestination(type='local', name='local', path='{root}/out', prefix='a/b')
+destination     LocalDestination(marketing_actions=(), type='local', name='local', path='{root}/out', prefix='a/b')
 folder          a/b/events/exportTime=202405021500/
 files           a/b/events/exportTime=202405021500/part-00000-<first 32 hex digits of sha256>.json.gz
 manifest        a/b/events/exportTime=202405021500/_manifest.json

@@ -390,3 +390,12 @@ def test_memory_does_not_grow_with_the_rows(con: duckdb.DuckDBPyConnection) -> N
 
     few = peak(50_000)  # 10 MB
     assert peak(500_000) - few < 30_000_000  # 100 MB
+
+
+def test_the_newest_record_is_asked_of_the_database(flights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_LITE", json.dumps({"conn_type": "sqlite", "host": str(flights)}))
+    latest = max(pq.read_table(DATA, columns=["time_hour"])["time_hour"].to_pylist())
+    seconds = FLIGHTS.model_copy(update={"time_column": TimeColumn(name="epoch", kind="epoch_seconds")})
+    for source in (FLIGHTS, seconds):
+        assert sql.newest(source, Request(start=QUARTERS[0], filter="flight > 0", order_by=("at",))) == latest
+        assert sql.newest(source, Request(start=latest.replace(year=2020))) is None

@@ -90,6 +90,12 @@ def describe(source: CampaignResults, request: Request) -> tuple[Column, ...]:
     return tuple(Column(name=name, type=duckdb.sqltype(type_)) for name, type_ in COLUMNS.items())
 
 
+def newest(source: CampaignResults, request: Request) -> datetime | None:
+    """Nothing: `late_days` computes again what came late."""
+    del source, request
+    raise NotEligible("conditions.fresh_within: campaign results have late_days for what comes late; remove it")
+
+
 def shards(source: CampaignResults, request: Request) -> tuple[Shard, ...]:
     """One shard: a user who did something twice must be seen twice. Its files are those of all events of the run."""
     files = event_lake.files if isinstance(source.events, EventLake) else event_tables.files

@@ -67,6 +67,8 @@ def plan(name: Name, window: WindowOption = None) -> None:
     Example: `python -m include.exports plan impressions_daily --window 2019-11-24`
     """
     from include.exports import eligibility, sources
+    from include.exports.eligibility.columns import delivered
+    from include.exports.eligibility.reasons import Reasons
     from include.exports.views import names
 
     prepare_airflow()
@@ -74,7 +76,8 @@ def plan(name: Name, window: WindowOption = None) -> None:
     export = find(name)
     what = planned(export, window)
     try:
-        eligible = eligibility.validate(what)
+        reasons = Reasons(export.name)
+        eligible = reasons.decide(eligibility.validate(what, reasons))
         statement = sources.module(export.source).statement(export.source, eligible.request, eligible.shards[0])
     except ExportError as error:
         raise refused(error) from None
@@ -95,9 +98,7 @@ def plan(name: Name, window: WindowOption = None) -> None:
         "views": ", ".join(names(what, "<run>").values()) or "none",
         "shards": f"{len(shards)}",
         "to read": ", ".join(text for text in estimates if text) or "the source cannot tell",
-        "columns": ", ".join(
-            f"{column.name} {column.type}" for column in eligibility.delivered(export, eligible.columns)
-        ),
+        "columns": ", ".join(f"{column.name} {column.type}" for column in delivered(export, eligible.columns)),
         "query": statement.sql + ("  -- shard 0" if len(shards) > 1 else ""),
         "parameters": ", ".join(f"{key} = {value}" for key, value in statement.parameters.items()) or "none",
     }

@@ -65,8 +65,8 @@ from include.exports.destinations.azure_client import encryption_key, sas_ends, 
 from include.exports.destinations.azure_errors import errors
 from include.exports.destinations.blob import container_name
 from include.exports.destinations.connection import connection
+from include.exports.destinations.purpose import Purpose
 from include.exports.errors import DeliveryRefused
-from include.exports.model import Part
 from include.exports.paths import RelativePath, Segment
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ _OF_THE_HOOK = {
 """Keys of a connection's extra that are not for Azure's client."""
 
 
-class AdlsDestination(Part):
+class AdlsDestination(Purpose):
     """A container (file system) of Azure Data Lake Storage Gen2, or a folder in one."""
 
     type: Literal["adls"] = "adls"

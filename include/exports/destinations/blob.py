@@ -60,8 +60,8 @@ from include.exports.destinations.azure_client import encryption_key, sas_ends, 
 from include.exports.destinations.azure_errors import errors
 from include.exports.destinations.blob_store import BlobStore, Options
 from include.exports.destinations.connection import connection
+from include.exports.destinations.purpose import Purpose
 from include.exports.errors import DeliveryRefused
-from include.exports.model import Part
 from include.exports.paths import RelativePath, Segment
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _tags(value: dict[str, str]) -> dict[str, str]:
     return value
 
 
-class BlobDestination(Part):
+class BlobDestination(Purpose):
     """A container of Azure Blob Storage, or a folder in one."""
 
     type: Literal["blob"] = "blob"

@@ -38,8 +38,8 @@ from include.exports.destinations.azure_client import sas_ends, settings
 from include.exports.destinations.azure_errors import errors
 from include.exports.destinations.blob_store import BlobStore, Options
 from include.exports.destinations.connection import connection
+from include.exports.destinations.purpose import Purpose
 from include.exports.errors import DeliveryRefused
-from include.exports.model import Part
 from include.exports.paths import RelativePath, Segment
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ CAPABILITIES = Capabilities(
 )
 
 
-class DataLandingZoneDestination(Part):
+class DataLandingZoneDestination(Purpose):
     """An Adobe Data Landing Zone, or a folder in it."""
 
     type: Literal["dlz"] = "dlz"

@@ -70,8 +70,8 @@ from pydantic import AfterValidator, Field, model_validator
 from include.exports.destinations import Capabilities
 from include.exports.destinations.connection import customer_key, number
 from include.exports.destinations.gcs_store import GcsStore, errors
+from include.exports.destinations.purpose import Purpose
 from include.exports.errors import DeliveryRefused
-from include.exports.model import Part
 from include.exports.paths import RelativePath, Segment
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _bucket(value: str) -> str:
     return value
 
 
-class GcsDestination(Part):
+class GcsDestination(Purpose):
     """A bucket of Google Cloud Storage, or a folder in one."""
 
     type: Literal["gcs"] = "gcs"

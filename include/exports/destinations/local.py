@@ -23,8 +23,8 @@ from urllib.parse import quote
 from pydantic import AfterValidator, Field
 
 from include.exports.destinations import NOTHING, Capabilities, Document, Sent, Stored, announced, unheard
+from include.exports.destinations.purpose import Purpose
 from include.exports.errors import DeliveryInterrupted, DeliveryRefused
-from include.exports.model import Part
 from include.exports.paths import RelativePath, Segment, local_path
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _folder(value: str) -> str:
     return value
 
 
-class LocalDestination(Part):
+class LocalDestination(Purpose):
     """A folder, such as a mounted share."""
 
     type: Literal["local"] = "local"

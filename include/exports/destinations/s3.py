@@ -79,8 +79,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from include.exports.destinations import Capabilities
 from include.exports.destinations.connection import connection, customer_key
+from include.exports.destinations.purpose import Purpose
 from include.exports.destinations.s3_store import S3Store, errors
-from include.exports.model import Part
 from include.exports.paths import RelativePath, Segment
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _tags(value: dict[str, str]) -> dict[str, str]:
     return value
 
 
-class S3Destination(Part):
+class S3Destination(Purpose):
     """A bucket of Amazon S3, or a folder in one."""
 
     type: Literal["s3"] = "s3"

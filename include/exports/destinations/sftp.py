@@ -57,10 +57,10 @@ from pydantic import AfterValidator, Field
 
 from include.exports.destinations import Capabilities
 from include.exports.destinations.connection import connection, number
+from include.exports.destinations.purpose import Purpose
 from include.exports.destinations.sftp_session import Session, errors
 from include.exports.destinations.sftp_store import SftpStore
 from include.exports.errors import DeliveryRefused
-from include.exports.model import Part
 from include.exports.paths import RelativePath, Segment
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _folder(value: str) -> str:
     return value
 
 
-class SftpDestination(Part):
+class SftpDestination(Purpose):
     """A folder of an SFTP server."""
 
     type: Literal["sftp"] = "sftp"

@@ -1,8 +1,9 @@
 """Where records come from. One module per kind of source, all of the same shape.
 
-A source module holds its declared model and four functions, called in this order:
+A source module holds its declared model and five functions, called in this order:
 
     describe(source, request)            the columns it can give, with their types; nothing is read
+    newest(source, request)              when its newest record happened, asked cheaply; only where that is declared
     shards(source, request)              the independent pieces of the request; at least one, in a fixed order
     statement(source, request, shard)    what will be asked of the source, for people to read
     records(source, request, shard, con) a context manager: the SQL, valid on `con` while it is open, of exactly the
@@ -89,6 +90,7 @@ class SourceModule(Protocol):
     """What every module named in `SOURCES` provides."""
 
     def describe(self, source: Any, request: Request) -> tuple[Column, ...]: ...
+    def newest(self, source: Any, request: Request) -> datetime | None: ...
     def shards(self, source: Any, request: Request) -> tuple[Shard, ...]: ...
     def statement(self, source: Any, request: Request, shard: Shard) -> Statement: ...
     def records(

@@ -16,7 +16,7 @@ from include.exports.sources.exact import arrow_type, from_values
 from include.exports.sources.query import parameters, select, write_bounds
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     import pyarrow as pa
     from airflow.providers.common.sql.hooks.sql import DbApiHook
@@ -43,6 +43,12 @@ def describe(source: SqlSource, hook: DbApiHook) -> tuple[Column, ...]:
             + f"; not in the result: {', '.join(absent)}" * bool(absent)
         )
     return tuple(Column(name=name, type=duckdb.sqltype(source.types[name])) for name in names)
+
+
+def quote(source: SqlSource, hook: DbApiHook) -> Callable[[str], str]:
+    """How the database writes names."""
+    quoted: Callable[[str], str] = _engine(source, hook).dialect.identifier_preparer.quote_identifier
+    return quoted
 
 
 def statement(source: SqlSource, request: Request, hook: DbApiHook) -> Statement:

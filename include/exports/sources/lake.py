@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -21,7 +21,7 @@ from include.exports.paths import local_path
 from include.exports.sources import Column, Request, Shard, Statement, hive, parquet_files, store, text_files
 from include.exports.sources.hive import HivePartition
 from include.exports.sources.stream import stream
-from include.exports.time_column import TimeColumn, bound
+from include.exports.time_column import TimeColumn, bound, instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -103,6 +103,21 @@ def describe(source: LakeSource, request: Request) -> tuple[Column, ...]:
                 return parquet_files.columns(con, files)
         types = source.types | {name: source.types.get(name, "VARCHAR") for name in _levels(files)}
         return tuple(Column(name=name, type=duckdb.sqltype(type_)) for name, type_ in types.items())
+
+
+def newest(source: LakeSource, request: Request) -> datetime | None:
+    """The largest value of the time column among the files of the window, from Parquet's statistics where they have
+    it; without a time column, and of text, when the newest file was written. None when there is no file."""
+    fs = store.open_store(source.path, source.conn_id)
+    files = [file for file, _ in _files(source, fs, request)]
+    if not files:
+        return None
+    if source.time_column is None or source.format != "parquet":
+        written: list[datetime] = [fs.modified(file) for file in files]
+        return max(moment.astimezone(UTC) for moment in written)
+    with _errors(source), store.connected(fs) as con:
+        value = parquet_files.largest(con, files, source.time_column.name)
+    return None if value is None else instant(value, source.time_column)
 
 
 def shards(source: LakeSource, request: Request) -> tuple[Shard, ...]:

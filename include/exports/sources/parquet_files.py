@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from include.exports.engine import literal
+from include.exports.engine import identifier, literal
 from include.exports.errors import NotEligible
 from include.exports.sources import Column
 from include.exports.sources.widening import widens
@@ -50,6 +50,20 @@ def columns(con: duckdb.DuckDBPyConnection, files: Sequence[str]) -> tuple[Colum
                 " one type"
             )
     return tuple(united)
+
+
+def largest(con: duckdb.DuckDBPyConnection, files: Sequence[str], column: str) -> str | None:
+    """The largest value of a column as text, from the statistics of its row groups when all have them; None without
+    values."""
+    type_ = con.sql(f"select {identifier(column)} from {scan(files)}").types[0]
+    ((complete, newest),) = con.sql(
+        f"select bool_and(stats_max_value is not null), cast(max(try_cast(stats_max_value as {type_})) as varchar)"
+        f" from parquet_metadata({_list(files)}) where path_in_schema = {literal(column)}"
+    ).fetchall()
+    if complete and newest is not None:
+        return str(newest)
+    ((value,),) = con.sql(f"select cast(max({identifier(column)}) as varchar) from {scan(files)}").fetchall()
+    return None if value is None else str(value)
 
 
 def count(con: duckdb.DuckDBPyConnection, files: Sequence[str]) -> tuple[int, float | None]:

@@ -20,7 +20,7 @@ from include.exports.sources.postgres_types import Field, exact, field, require_
 from include.exports.sources.query import parameters, select, write_bounds
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     import pyarrow as pa
     from adbc_driver_manager.dbapi import Cursor
@@ -63,6 +63,12 @@ def describe(source: SqlSource, hook: PostgresHook) -> tuple[Column, ...]:
     """The columns of the prepared statement."""
     with _session(source, Request(), hook) as cursor:
         return tuple(found.column for found in _fields(source, cursor).values())
+
+
+def quote(source: SqlSource, hook: PostgresHook) -> Callable[[str], str]:
+    """How the database writes names."""
+    del source, hook  # every PostgreSQL quotes alike
+    return identifier
 
 
 def statement(source: SqlSource, request: Request, hook: PostgresHook) -> Statement:

@@ -9,6 +9,7 @@ The database orders the rows: text sorts by its collation, NULLs come where it p
 from __future__ import annotations
 
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -18,13 +19,14 @@ from include.exports.errors import NotEligible, Problem, SourceRefused
 from include.exports.model import Part, Problems
 from include.exports.sources import Column, Request, Shard, Statement
 from include.exports.sources.exact import type_problem
-from include.exports.sources.query import BOUNDS, bounds_in
+from include.exports.sources.query import BOUNDS, bounds_in, select
 from include.exports.sources.stream import stream
-from include.exports.time_column import TimeColumn
+from include.exports.time_column import TimeColumn, instant
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from contextlib import AbstractContextManager
+    from datetime import datetime
 
     import duckdb
     import pyarrow as pa
@@ -99,6 +101,7 @@ class Reader(Protocol):
     """What `postgres` and `dbapi` provide."""
 
     def describe(self, source: SqlSource, hook: Any) -> tuple[Column, ...]: ...
+    def quote(self, source: SqlSource, hook: Any) -> Callable[[str], str]: ...
     def statement(self, source: SqlSource, request: Request, hook: Any) -> Statement: ...
     def estimate(self, source: SqlSource, request: Request, hook: Any) -> int | None: ...
     def batches(
@@ -116,6 +119,22 @@ def describe(source: SqlSource, request: Request) -> tuple[Column, ...]:
     del request  # the columns of a table or query do not depend on the window
     reader, hook = _open(source)
     return reader.describe(source, hook)
+
+
+def newest(source: SqlSource, request: Request) -> datetime | None:
+    """The largest value of the time column in the window, as the database tells it; an index answers it at once."""
+    if source.time_column is None:
+        raise NotEligible(f"{source.conn_id}: fresh_within needs a time_column; declare it, or remove fresh_within")
+    reader, hook = _open(source)
+    name = source.time_column.name
+    quote = reader.quote(source, hook)
+    asked = replace(request, order_by=(), columns=(name,))
+    largest = select(source, asked, quote, f"max(records.{quote(name)}) AS {quote(name)}")
+    types = {name: source.types[name]} if name in source.types else {}
+    of_largest = source.model_copy(update={"table": None, "query": largest, "types": types})
+    with reader.batches(of_largest, replace(asked, filter=None), hook) as (_, batches), closing(batches):
+        values = [value for batch in batches for value in batch.column(0).to_pylist()]
+    return None if values in ([], [None]) else instant(values[0], source.time_column)
 
 
 def shards(source: SqlSource, request: Request) -> tuple[Shard, ...]:

@@ -1,17 +1,14 @@
-"""Decides whether a run may start, and fixes what it will read. Looks at the source; reads no record."""
+"""Whether the columns of the source can be exported as declared, and as what they are delivered."""
 
 from __future__ import annotations
 
 import difflib
-import logging
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from include.exports import contract, destinations, formats, sources
+from include.exports import contract, formats
 from include.exports.columns import HashMask, deliverable
 from include.exports.errors import NotEligible
-from include.exports.sources import Column, Request, Shard
+from include.exports.sources import Column
 from include.exports.sources.sql import SqlSource
 
 if TYPE_CHECKING:
@@ -21,9 +18,7 @@ if TYPE_CHECKING:
 
     from include.exports.columns import Columns
     from include.exports.definition import Export
-    from include.exports.plan import Plan
-
-log = logging.getLogger(__name__)
+    from include.exports.sources import Request
 
 TIME_TYPES = {
     "timestamptz": ("TIMESTAMP WITH TIME ZONE",),
@@ -35,64 +30,6 @@ TIME_TYPES = {
 }
 """Column types that each kind of time column can have. Another one would be compared after a silent conversion. What an
 SQL source declares in `types` is how it is read; the database compares the column as it is."""
-
-SHORTEST = timedelta(hours=1)
-"""What a destination's credential must still last: a run that is refused half-way has read and sent for nothing."""
-SOON = timedelta(days=3)
-"""How long before its end people are warned: there is a weekend in between."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Eligible:
-    """What a run that may start will read."""
-
-    request: Request
-    """The plan's request with its columns."""
-    columns: tuple[Column, ...]
-    """The requested columns with the types the source gives them."""
-    shards: tuple[Shard, ...]
-    """At least one."""
-
-
-def check_credential(destination: Any) -> None:
-    """Raise `NotEligible` when the destination's credential has ended or will before the run does. Asks no server."""
-    ends = destinations.module(destination.type).credential_ends(destination)
-    if ends is None:
-        return
-    left = ends - datetime.now(UTC)
-    if left < SHORTEST:
-        says = "has ended" if left <= timedelta() else "ends within the hour,"
-        raise NotEligible(
-            f"the credential of Airflow connection {destination.conn_id!r} {says} at {ends:%Y-%m-%d %H:%M} UTC; get a"
-            " new one and put it into the connection, the definition stays as it is"
-        )
-    if left < SOON:
-        log.warning(
-            "the credential of Airflow connection %r ends at %s UTC; put a new one into the connection before",
-            destination.conn_id,
-            f"{ends:%Y-%m-%d %H:%M}",
-        )
-
-
-def validate(plan: Plan) -> Eligible:
-    """Check everything about the source that can stop a run. Raises `NotEligible` with every reason found."""
-    export = plan.export
-    source = sources.module(export.source)
-    available = source.describe(export.source, plan.request)
-    reasons = list(_reasons(export, plan.request, available))
-    if reasons:
-        raise NotEligible(f"{export.name} cannot be exported:" + "".join(f"\n  {reason}" for reason in reasons))
-    columns = _wanted(export, available)
-    request = replace(plan.request, columns=tuple(column.name for column in columns))
-    shards = source.shards(export.source, request)
-    log.info(
-        "window %s: %d columns, %d shard(s), %d file(s) to read",
-        plan.window,
-        len(columns),
-        len(shards),
-        sum(len(shard.files) for shard in shards),
-    )
-    return Eligible(request=request, columns=columns, shards=shards)
 
 
 def delivered(export: Export, columns: Sequence[Column]) -> list[Column]:
@@ -110,14 +47,16 @@ def delivered(export: Export, columns: Sequence[Column]) -> list[Column]:
     return result
 
 
-def _wanted(export: Export, available: Sequence[Column]) -> tuple[Column, ...]:
+def wanted(export: Export, available: Sequence[Column]) -> tuple[Column, ...]:
+    """The columns of the source that are exported, in their order."""
     if export.shape.select is not None:
         by_name = {column.name: column for column in available}
         return tuple(by_name[name] for name in export.shape.select)
     return tuple(column for column in available if column.name not in export.shape.exclude)
 
 
-def _reasons(export: Export, request: Request, available: Sequence[Column]) -> Iterator[str]:
+def problems(export: Export, request: Request, available: Sequence[Column]) -> Iterator[str]:
+    """Everything in the definition that the columns of the source do not go with."""
     declared = export.shape
     types = {column.name: column.type for column in available}
     named = {
@@ -126,6 +65,7 @@ def _reasons(export: Export, request: Request, available: Sequence[Column]) -> I
         "columns.rename": declared.rename,
         "columns.cast": declared.cast,
         "columns.mask": declared.mask,
+        "columns.labels": declared.labels,  # a misspelt one would go out unlabelled
         "order_by": [term.removesuffix(" desc") for term in request.order_by],
         "source.time_column": [export.source.time_column.name] if export.source.time_column else [],
     }
@@ -143,7 +83,7 @@ def _reasons(export: Export, request: Request, available: Sequence[Column]) -> I
             f"source.time_column: {time.name!r} is {types[time.name]}, not of kind {time.kind!r} "
             f"({' or '.join(TIME_TYPES[time.kind])}); correct the kind"
         )
-    columns = delivered(export, _wanted(export, available))
+    columns = delivered(export, wanted(export, available))
     try:
         deliverable([column.name for column in columns])
     except ValueError as error:

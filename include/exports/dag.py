@@ -28,6 +28,8 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from include.exports.alert import Alerts, Occasion
 from include.exports.definition import MAINTENANCE
 from include.exports.errors import ExportError, NotEligible, NothingToExport
+from include.exports.lineage import report
+from include.exports.link import ManifestLink
 from include.exports.notice import late, tell
 from include.exports.timetable import timetable
 from include.exports.window import window
@@ -147,9 +149,11 @@ def build(export: Export, doc: str | None) -> DAG:
             stages = _stages(export)
             result = stages.publish_manifest()
             outlet_events[published].extra = result | {"window": str(stages.window)}
+            report(export, result, get_current_context()["task"])
             return result
 
-        publish_manifest(shard.expand(index=validate_eligibility()))
+        last = publish_manifest(shard.expand(index=validate_eligibility()))
+        last.operator.operator_extra_links = (ManifestLink(),)  # type: ignore[attr-defined]  # an XCom until run
     return dag
 
 

@@ -43,7 +43,7 @@ ORDER = [
     ["serialize"],
     ["encrypt", "deliver"],
     ["publish"],
-    ["stages", "maintain"],
+    ["stages", "maintain", "lineage", "link"],
     ["dag"],
     ["locate", "scratch"],
     ["run", "new", "doctor"],

@@ -160,6 +160,21 @@ def test_sizes_are_compared_without_reading_back(rig, source):
     assert rig.leftovers() == []
 
 
+@pytest.mark.parametrize(("verify", "damaged"), [("size", b"row"), ("sha256", b"rowz")])
+def test_what_is_not_what_was_sent_is_not_delivered(rig, source, monkeypatch, verify, damaged):
+    write = sftp.Folder.write
+    monkeypatch.setattr(
+        sftp.Folder, "write", lambda self, file, at, data: write(self, file, at, damaged if data else data)
+    )
+    destination = rig.destination.model_copy(update={"verify": verify})
+    with (
+        connect(destination) as store,
+        pytest.raises(VerificationError, match=r"was sent as .*; nothing was del"),
+    ):
+        store.put(source, "part", sha(b"rows"))
+    assert (rig.visible(), rig.leftovers()) == ({}, [])
+
+
 def test_what_a_killed_writer_left_is_written_over_also_when_it_is_longer(rig, source):
     rig.place(".part.partial", b"rows that are longer")
     with connect(rig.destination) as store:

@@ -68,7 +68,7 @@ class Rig(Protocol):
         """Make so many of the next requests that write fail: a status such as `503`, or `reset`."""
 
     def requests(self) -> int:
-        """How many requests it has been asked, 0 where there is no server."""
+        """How many requests it has been asked, 0 where there is no server, or one that does not count."""
 
     def connections(self) -> int:
         """How many connections were opened to it, 0 where there is no server."""

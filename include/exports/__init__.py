@@ -17,7 +17,7 @@ from include.exports.campaigns.rules import Rules
 from include.exports.columns import Columns, HashMask, RedactMask
 from include.exports.conditions import Conditions, Usual
 from include.exports.dataset import DatasetExport
-from include.exports.definition import Export, ManifestFile, Pools, Retries, Views
+from include.exports.definition import Export, ManifestFile, Views
 from include.exports.destinations.adls import AdlsDestination
 from include.exports.destinations.blob import BlobDestination
 from include.exports.destinations.dlz import DataLandingZoneDestination
@@ -25,6 +25,7 @@ from include.exports.destinations.gcs import GcsDestination
 from include.exports.destinations.local import LocalDestination
 from include.exports.destinations.s3 import S3Destination
 from include.exports.destinations.sftp import SftpDestination
+from include.exports.effort import Pools, Retries
 from include.exports.formats.csv import CsvFiles
 from include.exports.formats.json import JsonFiles
 from include.exports.formats.parquet import ParquetFiles

@@ -73,6 +73,12 @@ PARAMS = {
         title="Resend",
         description="Deliver what was staged when the window was last published, without asking the source again.",
     ),
+    "dry_run": Param(
+        False,
+        type="boolean",
+        title="Dry run",
+        description="Only decide whether the run may start, and log what it would read.",
+    ),
 }
 
 
@@ -91,7 +97,7 @@ def build(export: Export, doc: str | None) -> DAG:
         description=export.description,
         doc_md=doc,
         tags=[*export.tags, "export", export.mode, export.destination.type],
-        params=PARAMS,
+        params=PARAMS | _destinations(export),
         max_active_tasks=8,
         deadline=DeadlineAlert(
             reference=DeadlineReference.DAGRUN_QUEUED_AT,
@@ -109,11 +115,12 @@ def build(export: Export, doc: str | None) -> DAG:
         },
     ) as dag:
 
-        @task(on_success_callback=told["start"])
+        @task(on_success_callback=told["start"], on_skipped_callback=told["skip"])
         @_airflow_errors
         def validate_eligibility() -> list[int]:
             """Decide whether the run may start and what it will read; fix both in staging."""
-            return _stages(export).validate_eligibility(resend=bool(get_current_context()["params"]["resend"]))
+            params = get_current_context()["params"]
+            return _stages(export).validate_eligibility(resend=bool(params["resend"]), dry_run=bool(params["dry_run"]))
 
         @task(pool=export.pools.source)
         @_airflow_errors
@@ -187,13 +194,28 @@ def _stages(export: Export) -> Stages:
     from include.exports.stages import Stages
     from include.exports.staging import Staging
 
-    run = get_current_context()["dag_run"]
+    context = get_current_context()
+    run, export = context["dag_run"], export.at(context["params"].get("elsewhere"))
     own_start = None if export.mode == "full" else run.data_interval_start  # an interval is no range asked for
     start, end = _asked_window(export) or (own_start, run.data_interval_end)
     covered = window(export, start, end, run.run_after)
     root, conn_id = _staging_area()
     staging = Staging(root=root, conn_id=conn_id, export=export.name, window=covered.key, run=run.run_id)
     return Stages(export, covered, staging)
+
+
+def _destinations(export: Export) -> dict[str, Param]:
+    """The trigger form's choice among the destinations, where there is one."""
+    if not export.elsewhere:
+        return {}
+    choice = Param(
+        None,
+        type=["null", "string"],
+        enum=[None, *export.elsewhere],
+        title="Deliver elsewhere",
+        description="Deliver this run to another declared destination instead of the usual one.",
+    )
+    return {"elsewhere": choice}
 
 
 def _staging_area() -> tuple[str, str | None]:

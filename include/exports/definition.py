@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
@@ -19,6 +20,7 @@ from include.exports.destinations.gcs import GcsDestination
 from include.exports.destinations.local import LocalDestination
 from include.exports.destinations.s3 import S3Destination
 from include.exports.destinations.sftp import SftpDestination
+from include.exports.effort import Pools, Retries
 from include.exports.errors import Problem
 from include.exports.folder import FolderTemplate, changes, macros, render, units
 from include.exports.formats.csv import CsvFiles
@@ -94,27 +96,6 @@ class ManifestFile(Part):
         return self
 
 
-class Retries(Part):
-    """What happens to a task that failed for a reason that may pass. Other failures are never repeated."""
-
-    count: int = Field(default=3, ge=0, le=20)
-    """How many times a task is tried again."""
-    delay: timedelta = Field(default=timedelta(minutes=1), ge=timedelta())
-    """Wait before the first repetition; it doubles with each one."""
-    max_delay: timedelta = Field(default=timedelta(minutes=30), ge=timedelta())
-    """Longest wait between two tries."""
-
-
-class Pools(Part):
-    """Airflow pools, whose slots limit how many tasks of all exports work with a source or a destination at once. They
-    must exist; `airflow_settings.yaml` declares some."""
-
-    source: str = Field(default="default_pool", min_length=1)
-    """Pool of the tasks that read: one for each source that must be spared."""
-    destination: str = Field(default="default_pool", min_length=1)
-    """Pool of the tasks that deliver and publish: one for each destination that must be spared."""
-
-
 class Export(Definition):
     """What all exports have in common. Each kind says where its records come from."""
 
@@ -147,6 +128,9 @@ class Export(Definition):
     """Encrypts the files for the holders of declared keys; not encrypted when absent."""
     destination: Destination
     """Where the files go."""
+    elsewhere: dict[Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")], Destination] = {}
+    """Other destinations by a name of your choice: the trigger form offers to deliver one run to one of them instead,
+    such as a partner's new bucket that is to have past windows, too. The schedule goes to `destination` alone."""
     folder: FolderTemplate = "%DATASET_NAME%/%EXPORT_TIME%"
     """Folder of a run below the destination's prefix. Two windows of an incremental export never share one."""
     manifest: ManifestFile = ManifestFile()
@@ -205,6 +189,10 @@ class Export(Definition):
             "SANDBOX_NAME": self.sandbox,
         }
 
+    def at(self, name: str | None) -> Self:
+        """The same export to the destination of that name in `elsewhere`; to its own without one."""
+        return self if name is None else self.model_copy(update={"destination": self.elsewhere[name]})
+
     @property
     def shape(self) -> Columns:
         """Which columns of the source are staged, and how."""
@@ -255,9 +243,16 @@ class Export(Definition):
 
     def problems(self) -> list[Problem]:
         """What cannot be, although each field by itself can."""
-        return [*self._name_problems(), *self._folder_problems(), *self._governance_problems()]
+        return self._problems_there("destination") + [
+            replace(problem, message=f"{problem.message} (of {name!r} in elsewhere)")
+            for name in self.elsewhere
+            for problem in self.at(name)._problems_there(f"elsewhere.{name}")  # noqa: SLF001  # of this class
+        ]
 
-    def _governance_problems(self) -> list[Problem]:
+    def _problems_there(self, destination: str) -> list[Problem]:
+        return [*self._name_problems(), *self._folder_problems(), *self._governance_problems(destination)]
+
+    def _governance_problems(self, destination: str) -> list[Problem]:
         """A misspelt label or action would forbid nothing."""
         labels = [label for given in self.shape.labels.values() for label in given]
         known = {label for policy in self.policies for label in policy.labels}
@@ -266,7 +261,7 @@ class Export(Definition):
         return [
             *(Problem("columns.labels", message) for message in unknown(labels, {*LABELS, *known}, "label")),
             *(
-                Problem("destination.marketing_actions", message)
+                Problem(f"{destination}.marketing_actions", message)
                 for message in unknown(given, {*ACTIONS, *actions}, "marketing action")
             ),
         ]

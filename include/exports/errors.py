@@ -3,7 +3,7 @@
     ExportError
     ├─ DefinitionError      (ValueError)       terminal   the declaration is wrong; lists all problems
     ├─ NotEligible                             terminal   the run is refused before anything is read
-    ├─ NothingToExport                         skip       an empty window, and the export says `skip`
+    ├─ NothingToExport                         skip       an empty window of an export that says `skip`; a dry run
     ├─ SourceRefused        (ValueError)       terminal   records that cannot be exported without losing something
     ├─ SourceInterrupted    (ConnectionError)  retry      the source went away; asking again can help
     ├─ DeliveryRefused      (PermissionError)  terminal   credentials, quota, policy, a folder that is not ours
@@ -53,7 +53,7 @@ class NotEligible(ExportError):
 
 
 class NothingToExport(ExportError):
-    """The window holds no records and the export declares `on_empty="skip"`."""
+    """The window holds no records and the export declares `on_empty="skip"`, or the run is only to be tried out."""
 
 
 class SourceRefused(ExportError, ValueError):

@@ -31,7 +31,7 @@ def test_a_run_publishes_its_day_and_those_before_it_and_they_verify(tmp_path):
     (tmp_path / "dags" / "results.py").write_text(DAG.format(root=tmp_path))
     ended = subprocess.run(
         [
-            sys.executable, str(RIG), str(tmp_path / "home"), str(tmp_path / "dags"),
+            sys.executable, "-P", str(RIG), str(tmp_path / "home"), str(tmp_path / "dags"),
             "2024-05-03T00:00:00Z", "2024-05-04T00:00:00Z",
         ],
         capture_output=True, text=True, check=False, env=dict(os.environ),

@@ -83,7 +83,7 @@ def ended(root, mailbox, hooks) -> dict[str, dict]:
         "AIRFLOW_VAR_EXPORTS_ALERTS": '{"alerts": [{"type": "webhook", "conn_id": "hook", "endpoint": "all"}]}',
     }
     finished = subprocess.run(
-        [sys.executable, str(RIG), str(root / "home"), str(dags), "2024-05-01T00:00:00Z", "2024-05-02T00:00:00Z"],
+        [sys.executable, "-P", str(RIG), str(root / "home"), str(dags), "2024-05-01T00:00:00Z", "2024-05-02T00:00:00Z"],
         capture_output=True,
         text=True,
         check=False,

@@ -325,3 +325,8 @@ def test_a_window_that_the_source_has_no_files_for_is_skipped_at_once_if_empty_o
     with pytest.raises(NothingToExport, match="events: the source has no files for"):
         rig.stages(later(2)).validate_eligibility()
     assert rig.stages().validate_eligibility() == [0]
+
+
+def test_another_destination_is_held_to_the_same_rules(rig):
+    with pytest.raises(DefinitionError, match=r"elsewhere.partner.marketing_actions: 'emailtargeting' is no marketing"):
+        rig.declare(elsewhere={"partner": LocalDestination(path="x", marketing_actions=("emailtargeting",))})

@@ -10,7 +10,7 @@ from include.exports.paths import PROJECT
 ORDER = [
     ["errors"],
     ["model", "paths", "progress"],
-    ["conditions", "governance", "engine", "manifest", "schedules"],
+    ["conditions", "effort", "governance", "engine", "manifest", "schedules"],
     ["time_column", "folder"],
     ["sources", "formats", "destinations", "tables"],
     ["contract", "compress", "destinations.connection"],

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from include.exports import (
     EventLake,
     LocalDestination,
 )
+from include.exports.errors import VerificationError
 from include.exports.stages import Stages
 from include.exports.staging import Staging
 from include.exports.verify import verify
@@ -25,7 +27,7 @@ from include.local.events import Campaign, Event, generate, write_lake
 START = datetime(2024, 3, 10, 15, tzinfo=UTC)
 """Midnight of March 11 in Seoul."""
 GROUPS = ["messages_sent", "email_engagement", "in_app_message_engagement", "ios_push_engagement"]
-GROUPS.append("android_push_engagement")
+GROUPS += ["android_push_engagement", "campaign"]
 
 
 class Results:
@@ -45,9 +47,12 @@ class Results:
         }
         self.export = CampaignResultsExport(**(declared | changes))
 
-    def run(self, day: int) -> dict:
+    def run(self, day: int, first: int | None = None) -> dict:
+        """The run of a day; of a full export, that of what ends with it, or of the days from `first` on."""
         start = START + timedelta(days=day)
-        covered = window(self.export, start, start + timedelta(days=1), start)
+        asked = first if self.export.mode == "full" else day
+        begin = None if asked is None else START + timedelta(days=asked)
+        covered = window(self.export, begin, start + timedelta(days=1), start)
         self.runs += 1
         staging = Staging(f"file://{self.root}/staging", self.export.name, covered.key, f"run {self.runs}")
         stages = Stages(self.export, covered, staging)
@@ -150,9 +155,45 @@ def test_a_full_export_is_one_folder_with_all_days(results):
     assert {row["Sent"] for row in rows[:6]} == {"0"}
 
 
+def test_a_range_that_is_asked_for_has_a_folder_of_its_own(results):
+    full = Results(results.root, name="full", mode="full", days=10)
+    full.run(3)
+    before = full.manifests()
+    full.run(3, first=1)
+    after = full.manifests()
+    assert {day: after[day] for day in before} == before
+    assert [row["Date"] for row in full.table("2024-03-12_2024-03-14", "campaign")] == [
+        "2024-03-12",
+        "2024-03-13",
+        "2024-03-14",
+    ]
+
+
+def test_an_empty_day_that_is_skipped_keeps_no_other_one_from_its_manifest(results):
+    skipping = Results(results.root, on_empty="skip")
+    assert skipping.run(0)["generation"] == 1
+    assert list(skipping.manifests()) == ["202403111500"]
+
+
+class Losing(CampaignResultsExport):
+    """Loses the first day of every table."""
+
+    def tables(self, con, window):
+        made = super().tables(con, window)
+        return tuple(replace(table, query=f"from ({table.query}) offset 1") for table in made)
+
+
+def test_days_that_do_not_sum_to_their_total_are_not_delivered(results):
+    losing = Results(results.root)
+    losing.export = Losing(**dict(losing.export))
+    with pytest.raises(VerificationError, match="messages_sent: Total Messages Sent: the days sum to 0, the total is "):
+        losing.run(0)
+    assert losing.manifests() == {}
+
+
 def test_what_is_delivered_verifies(results):
     results.run(0)
     for manifest in (results.root / "delivered").rglob("_manifest.json"):
         verdicts = verify(manifest.read_bytes(), lambda url: io.FileIO(url.removeprefix("file://")))
         rows = 1 if manifest.parent.name.endswith("202403111500") else 0
-        assert [(verdict.rows, verdict.problems) for verdict in verdicts] == [(rows, ())] * 5 * rows
+        assert [(verdict.rows, verdict.problems) for verdict in verdicts] == [(rows, ())] * 6 * rows

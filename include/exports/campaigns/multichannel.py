@@ -5,16 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from include.exports.campaigns import graph, totals
+from include.exports.campaigns.graph import Graph
+from include.exports.campaigns.metrics.registry import CHANNELS
+from include.exports.campaigns.tidy import KEYS, SHOWN, Names, slug, titled, within
 from include.exports.engine import identifier, literal
-from include.exports.tables import RECORDS, Table
+from include.exports.tables import Table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from datetime import date
 
-KEYS = {"date": "Date", "campaign_id": "Campaign ID", "campaigns.campaign_name": "Campaign"}
-"""What leads every row."""
+    import duckdb
 
 PUSH_CHANNELS = ("ios_push", "android_push", "kindle_push", "web_push")
+AMOUNTS = {"revenue"}
+"""Metrics that are no counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,21 +28,39 @@ class Series:
     """One column: the sum of a metric over channels."""
 
     title: str
+    api: str
     metric: str
     channels: tuple[str, ...]
+
+    @property
+    def chosen(self) -> str:
+        """A condition on figures: those of all variations together that it is the sum of."""
+        channels = ", ".join(map(literal, self.channels))
+        return f"variation_id is null and metric = {literal(self.metric)} and channel in ({channels})"
+
+    @property
+    def sum(self) -> str:
+        """SQL of its value, an aggregate of figures."""
+        type_ = "decimal(18, 2)" if self.metric in AMOUNTS else "bigint"
+        return f"cast(coalesce(sum(value) filter (where {self.chosen}), 0) as {type_})"
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Series that belong together: one chart, one table."""
+    """Series that belong together: one table, one chart."""
 
     name: str
     title: str
     series: tuple[Series, ...]
 
+    @property
+    def channels(self) -> set[str]:
+        """The channels that it tells of."""
+        return {channel for series in self.series for channel in series.channels}
+
 
 def _group(name: str, title: str, channel: str, series: dict[str, str]) -> Group:
-    return Group(name, title, tuple(Series(text, metric, (channel,)) for text, metric in series.items()))
+    return Group(name, title, tuple(Series(text, metric, metric, (channel,)) for text, metric in series.items()))
 
 
 def _push(name: str, title: str) -> Group:
@@ -53,17 +77,10 @@ def _push(name: str, title: str) -> Group:
     )
 
 
-GROUPS = (
-    Group(
-        "messages_sent",
-        "Messages Sent by Date",
-        (
-            Series("Total Messages Sent", "sent", ("email", *PUSH_CHANNELS, "in_app_message")),
-            Series("Push", "sent", PUSH_CHANNELS),
-            Series("Email", "sent", ("email",)),
-            Series("In-App Message", "sent", ("in_app_message",)),
-        ),
-    ),
+SENT = {channel.name: channel for channel in CHANNELS if "sent" in {metric.name for metric in channel.metrics}}
+"""Channels that send messages; banners do not."""
+
+SHOWN_BY_BRAZE = (
     _group(
         "email_engagement",
         "Email Message Engagement by Date",
@@ -86,39 +103,85 @@ GROUPS = (
     _push("ios_push", "iOS Push"),
     _push("android_push", "Android Push"),
 )
-"""The groups that Braze shows, with its series in its order."""
+"""The groups of channels that Braze shows, with its series in its order. They are always there."""
+
+FURTHER = tuple(
+    _group(
+        f"{channel.name}_engagement" if channel.name != "campaign" else "campaign",
+        f"{channel.title} Engagement by Date" if channel.name != "campaign" else "Campaign Results by Date",
+        channel.name,
+        {metric.title: metric.name for metric in channel.metrics if not metric.of_all_days},
+    )
+    for channel in CHANNELS
+    if channel.name not in {name for group in SHOWN_BY_BRAZE for name in group.channels}
+)
+"""A group for each further channel, with all of its metrics, and one for the campaign."""
 
 
-def tables(first: date, after: date) -> tuple[Table, ...]:
-    """A table a group, of the days from `first` on and before `after`.
+def groups(con: duckdb.DuckDBPyConnection) -> tuple[Group, ...]:
+    """The groups of the figures that are shown: Braze's, and those of the further channels that campaigns have."""
+    present = {channel for (channel,) in con.sql(f"select distinct channel from {SHOWN}").fetchall()}
+    further = tuple(group for group in FURTHER if group.channels <= present)
+    sent = (
+        Series("Total Messages Sent", "sent", "sent", tuple(SENT)),
+        Series("Push", "push_sent", "sent", PUSH_CHANNELS),
+        Series("Email", "email_sent", "sent", ("email",)),
+        Series("In-App Message", "in_app_message_sent", "sent", ("in_app_message",)),
+        *(
+            Series(channel.title, f"{name}_sent", "sent", (name,))
+            for name, channel in SENT.items()
+            if name in present - {"email", "in_app_message", *PUSH_CHANNELS}
+        ),
+    )
+    return (Group("messages_sent", "Messages Sent by Date", sent), *SHOWN_BY_BRAZE, *further)
 
-    Every day is a row of every campaign that has figures on one of them, under its latest name.
+
+def tables(con: duckdb.DuckDBPyConnection, first: date, after: date, names: Names, *, charts: bool) -> Iterator[Table]:
+    """A table a group, of the days from `first` on and before `after`, and its charts for each campaign that has it.
+
+    Every day is a row of every campaign that has figures on one of them.
     """
-    return tuple(Table(name=group.name, title=group.title, query=_query(group, first, after)) for group in GROUPS)
+    for group in groups(con):
+        columns = {series.api if names == "api" else series.title: series for series in group.series}
+        table = _table(group, columns, first, after, names)
+        yield table
+        if charts:
+            lines = {name: series.title for name, series in columns.items() if series.metric not in AMOUNTS}
+            for campaign, name in _having(con, group):
+                yield from graph.tables(
+                    table,
+                    Graph(
+                        name=f"{slug(campaign)}-{group.name}",
+                        title=f"{name or campaign}: {group.title}",
+                        lines=lines,
+                        campaign=campaign,
+                    ),
+                    names,
+                )
 
 
-def _query(group: Group, first: date, after: date) -> str:
-    values = ", ".join(f"{_sum(series)} as {identifier(series.title)}" for series in group.series)
-    titles = ", ".join(f"{name} as {identifier(title)}" for name, title in KEYS.items())
-    return f"""
-        with figures as (
-            select * from {RECORDS}
-            where variation_id is null and date >= {_date(first)} and date < {_date(after)}
-        ),
-        campaigns as (
-            select campaign_id, max_by(campaign_name, date) as campaign_name from figures group by campaign_id
-        ),
-        days as (select cast(unnest(range({_date(first)}, {_date(after)}, interval 1 day)) as date) as date)
-        select {titles}, {values}
-        from days cross join campaigns left join figures using (date, campaign_id)
-        group by {", ".join(KEYS)} order by {", ".join(KEYS)}"""
+def together(con: duckdb.DuckDBPyConnection, first: date, after: date, names: Names) -> Iterator[Table]:
+    """One table with every series of all groups. Its columns say the channel, which tells equal names apart."""
+    columns = {}
+    for group in groups(con):
+        title = group.title.removesuffix(" by Date").removesuffix(" Engagement")
+        for series in group.series:
+            own = series.channels[0] if len(group.channels) == 1 else "messages"
+            columns[f"{own}_{series.api}" if names == "api" else f"{title}: {series.title}"] = series
+    yield _table(Group("results", "Results by Date", tuple(columns.values())), columns, first, after, names)
 
 
-def _date(day: date) -> str:
-    return f"date {literal(day.isoformat())}"
+def _table(group: Group, columns: dict[str, Series], first: date, after: date, names: Names) -> Table:
+    values = ", ".join(f"{series.sum} as {identifier(name)}" for name, series in columns.items())
+    keys = ", ".join(KEYS)
+    query = f"select {titled(KEYS, names)}, {values} from {SHOWN} group by {keys} order by {keys}"
+    chosen = {name: f"{within(first, after)} and {series.chosen}" for name, series in columns.items()}
+    return Table(name=group.name, title=group.title, query=query, check=totals.check(chosen))
 
 
-def _sum(series: Series) -> str:
-    channels = ", ".join(map(literal, series.channels))
-    chosen = f"metric = {literal(series.metric)} and channel in ({channels})"
-    return f"cast(coalesce(sum(value) filter (where {chosen}), 0) as bigint)"
+def _having(con: duckdb.DuckDBPyConnection, group: Group) -> Sequence[tuple[str, str | None]]:
+    """Id and name of the campaigns that have a channel of the group."""
+    channels = ", ".join(map(literal, sorted(group.channels)))
+    return con.sql(
+        f"select distinct campaign_id, campaign_name from {SHOWN} where channel in ({channels}) order by all"
+    ).fetchall()

@@ -12,12 +12,14 @@ from include.exports.alert import AppriseAlert, EmailAlert, SlackAlert, WebhookA
 from include.exports.campaigns.event_lake import EventLake
 from include.exports.campaigns.event_tables import EventTables
 from include.exports.campaigns.figures import CampaignResults
+from include.exports.campaigns.profiles import Profiles
+from include.exports.campaigns.received import CampaignRecipients
+from include.exports.campaigns.recipients import RecipientsExport
 from include.exports.campaigns.results import CampaignResultsExport
 from include.exports.campaigns.rules import Rules
 from include.exports.columns import Columns, HashMask, RedactMask
 from include.exports.conditions import Conditions, Usual
 from include.exports.dataset import DatasetExport
-from include.exports.definition import Export, ManifestFile, Views
 from include.exports.destinations.adls import AdlsDestination
 from include.exports.destinations.blob import BlobDestination
 from include.exports.destinations.dlz import DataLandingZoneDestination
@@ -31,8 +33,11 @@ from include.exports.formats.json import JsonFiles
 from include.exports.formats.parquet import ParquetFiles
 from include.exports.formats.xlsx import XlsxFiles
 from include.exports.governance import Policy
+from include.exports.manifest_file import ManifestFile, Views
+from include.exports.permissions import Grants, Permissions
 from include.exports.pgp import PgpEncryption
 from include.exports.schedules import Cron, Daily, Every, Monthly, Once, Weekly
+from include.exports.share import EmailLink
 from include.exports.sources.hive import HivePartition
 from include.exports.sources.lake import LakeSource
 from include.exports.sources.query import read_query
@@ -42,10 +47,13 @@ from include.exports.time_column import TimeColumn
 if TYPE_CHECKING:
     from airflow.sdk import DAG
 
+    from include.exports.definition import Export
+
 __all__ = [
     "AdlsDestination",
     "AppriseAlert",
     "BlobDestination",
+    "CampaignRecipients",
     "CampaignResults",
     "CampaignResultsExport",
     "Columns",
@@ -56,10 +64,12 @@ __all__ = [
     "DataLandingZoneDestination",
     "DatasetExport",
     "EmailAlert",
+    "EmailLink",
     "EventLake",
     "EventTables",
     "Every",
     "GcsDestination",
+    "Grants",
     "HashMask",
     "HivePartition",
     "JsonFiles",
@@ -69,9 +79,12 @@ __all__ = [
     "Monthly",
     "Once",
     "ParquetFiles",
+    "Permissions",
     "PgpEncryption",
     "Policy",
     "Pools",
+    "Profiles",
+    "RecipientsExport",
     "RedactMask",
     "Retries",
     "Rules",

@@ -9,7 +9,7 @@ killed at any instant and run again ends as if it had run once.
 from __future__ import annotations
 
 import functools
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, get_args
 
@@ -26,11 +26,13 @@ from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include.exports.alert import Alerts, Occasion
+from include.exports.audit import Event, record
 from include.exports.definition import MAINTENANCE
 from include.exports.errors import ExportError, NotEligible, NothingToExport
 from include.exports.lineage import report
 from include.exports.link import ManifestLink
 from include.exports.notice import late, tell
+from include.exports.permissions import Person, acting_user, person
 from include.exports.timetable import timetable
 from include.exports.window import window
 
@@ -48,6 +50,12 @@ STAGING_VARIABLE = "exports_staging"
 
 STAGING_CONNECTION_VARIABLE = "exports_staging_conn_id"
 """Airflow Variable with the connection of the staging area, when that is an object store."""
+
+AUDIT_VARIABLE = "exports_audit"
+"""Airflow Variable with the URL of the audit area; `audit/` under the Airflow home when it is not set."""
+
+AUDIT_CONNECTION_VARIABLE = "exports_audit_conn_id"
+"""Airflow Variable with the connection of the audit area, when that is an object store."""
 
 STAGING_DAYS_VARIABLE = "exports_staging_days"
 """Airflow Variable with the days that staging is kept; seven when it is not set."""
@@ -119,8 +127,8 @@ def build(export: Export, doc: str | None) -> DAG:
         @_airflow_errors
         def validate_eligibility() -> list[int]:
             """Decide whether the run may start and what it will read; fix both in staging."""
-            params = get_current_context()["params"]
-            return _stages(export).validate_eligibility(resend=bool(params["resend"]), dry_run=bool(params["dry_run"]))
+            params, stages = get_current_context()["params"], _stages(export, begins=True)
+            return stages.validate_eligibility(resend=bool(params["resend"]), dry_run=bool(params["dry_run"]))
 
         @task(pool=export.pools.source)
         @_airflow_errors
@@ -156,11 +164,23 @@ def build(export: Export, doc: str | None) -> DAG:
             stages = _stages(export)
             result = stages.publish_manifest()
             outlet_events[published].extra = result | {"window": str(stages.window)}
+            _record(stages, "delivered", rows=result["rows"], files=result["files"], where=result["manifest"])
             report(export, result, get_current_context()["task"])
             return result
 
+        @task
+        @_airflow_errors
+        def send_links(published: Any) -> dict[str, list[str]]:  # noqa: ARG001  # the order
+            """Mail links to the delivered files to who asked for them."""
+            stages = _stages(export)
+            sent = stages.send_links(_person(stages))
+            _record(stages, "linked", to=sent)
+            return sent
+
         last = publish_manifest(shard.expand(index=validate_eligibility()))
         last.operator.operator_extra_links = (ManifestLink(),)  # type: ignore[attr-defined]  # an XCom until run
+        if export.link:
+            send_links(last)
     return dag
 
 
@@ -189,8 +209,11 @@ def build_maintenance(doc: str | None) -> DAG:
     return dag
 
 
-def _stages(export: Export) -> Stages:
-    """The stages of the run that the current task belongs to."""
+def _stages(export: Export, *, begins: bool = False) -> Stages:
+    """The stages of the run that the current task belongs to, as the person may run them whom it acts for.
+
+    Who that is, is fixed when the run begins.
+    """
     from include.exports.stages import Stages
     from include.exports.staging import Staging
 
@@ -201,7 +224,39 @@ def _stages(export: Export) -> Stages:
     covered = window(export, start, end, run.run_after)
     root, conn_id = _staging_area()
     staging = Staging(root=root, conn_id=conn_id, export=export.name, window=covered.key, run=run.run_id)
-    return Stages(export, covered, staging)
+    stages = Stages(export, covered, staging)
+    if not export.AUDITED and not export.link:
+        return stages
+    if begins:
+        staging.write("person.json", person(acting_user(run, export.owner)).model_dump())
+    try:
+        acting = replace(stages, export=export.acting_for(_person(stages)))
+    except NotEligible as refusal:
+        _record(stages, "refused", reason=str(refusal))
+        raise
+    if begins:
+        _record(acting, "allowed", where=acting.plan.folder)
+    return acting
+
+
+def _person(stages: Stages) -> Person:
+    """Whom the run acts for."""
+    return Person(**stages.staging.read("person.json"))
+
+
+def _record(stages: Stages, event: Event, **facts: Any) -> None:
+    """Leave an audit record of what the run does, if its export is on record."""
+    from airflow.configuration import AIRFLOW_HOME
+    from airflow.sdk import Variable
+
+    if not stages.export.AUDITED:
+        return
+    run = get_current_context()["dag_run"]
+    root = Variable.get(AUDIT_VARIABLE, default=f"file://{AIRFLOW_HOME}/audit")
+    conn_id = Variable.get(AUDIT_CONNECTION_VARIABLE, default=None)
+    triggered = {"triggered_by": run.triggering_user_name, "run_type": run.run_type.value}
+    place = replace(stages.staging, root=root, conn_id=conn_id)
+    record(place, event, stages.export, _person(stages), triggered, **facts)
 
 
 def _destinations(export: Export) -> dict[str, Param]:

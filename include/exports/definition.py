@@ -28,16 +28,19 @@ from include.exports.formats.json import JsonFiles
 from include.exports.formats.parquet import ParquetFiles
 from include.exports.formats.xlsx import XlsxFiles
 from include.exports.governance import ACTIONS, LABELS, Policy, unknown
-from include.exports.model import Definition, Part, Problems
+from include.exports.manifest_file import ManifestFile
+from include.exports.model import Definition, Problems
 from include.exports.paths import Name, Segment, relative_path
 from include.exports.pgp import PgpEncryption
 from include.exports.schedules import Once, Schedule, Unit
+from include.exports.share import EmailLink
 from include.exports.sources import Request
 from include.exports.tables import WHOLE, Table
 
 if TYPE_CHECKING:
     import duckdb
 
+    from include.exports.permissions import Person
     from include.exports.window import Window
 
 Files = Annotated[CsvFiles | JsonFiles | ParquetFiles | XlsxFiles, Field(discriminator="type")]
@@ -57,43 +60,6 @@ UNITS = {"day": {*DAY_UNITS}, "hour": {*DAY_UNITS, "hour"}, "minute": {*DAY_UNIT
 
 MAINTENANCE = "exports_maintenance"
 """The DAG that cleans the staging area; no export can have its name."""
-
-
-class Views(Part):
-    """Files derived from the manifest for readers that understand something simpler. Written before the manifest."""
-
-    files: Segment | None = None
-    """Name of a list of addresses, one a line, such as `files.txt`: Athena, Trino and BigQuery load from it."""
-    sha256sums: Segment | None = None
-    """Name of a list of hashes, such as `SHA256SUMS`: `sha256sum -c` reads it."""
-    success: Segment | None = None
-    """Name of an empty marker, such as `_SUCCESS`."""
-    adobe: bool = False
-    """Also write Adobe's own manifest, `manifest-<destinationId>-<runId>.json`."""
-
-
-class ManifestFile(Part):
-    """Where the manifest is written. It is always written, always last."""
-
-    name: Segment = "_manifest.json"
-    """File name. The leading underscore hides it from readers that take every file of a folder."""
-    folder: FolderTemplate | None = None
-    """Folder, when it is not to lie beside the files; a template like `folder` of the export."""
-    views: Views = Views()
-    """Further files derived from it."""
-
-    @model_validator(mode="after")
-    def _differ(self) -> Self:
-        """Of two files with one name only the last would remain; names that differ in case are one on some shares."""
-        taken, found = {self.name.casefold()}, []
-        for field in ("files", "sha256sums", "success"):
-            name = getattr(self.views, field)
-            if name and name.casefold() in taken:
-                found.append(Problem(f"views.{field}", f"{name!r} is the name of another file beside it; rename one"))
-            taken.add((name or self.name).casefold())
-        if found:
-            raise Problems(found)
-        return self
 
 
 class Export(Definition):
@@ -148,6 +114,8 @@ class Export(Definition):
     """How many tasks work with the source and the destination at once."""
     alerts: tuple[Alert, ...] = ()
     """Who is told what became of a run, besides those whom the Airflow Variable `exports_alerts` names for all."""
+    link: EmailLink | None = None
+    """Mails links to the files to who triggered the run, or to the owner, and to declared others; not when absent."""
     late_after: timedelta = Field(default=timedelta(minutes=150), gt=timedelta())
     """A run that has not ended so long after it was queued is late; Adobe's delay alert has the same default."""
 
@@ -160,10 +128,18 @@ class Export(Definition):
     RANGES: ClassVar[bool] = False
     """Whether a full export can be asked for a range of time; otherwise it always has everything."""
 
+    AUDITED: ClassVar[bool] = False
+    """Whether it takes a right to run it, and each run is on record."""
+
     @property
     def dataset_name(self) -> str:
         """The dataset's name in paths."""
         return self.dataset or self.name
+
+    @property
+    def subject(self) -> str:
+        """What it exports, for people."""
+        return self.description or self.dataset_name
 
     @property
     def fingerprint(self) -> str:
@@ -218,6 +194,14 @@ class Export(Definition):
     def subfolder(self, window: Window) -> str:  # noqa: ARG002
         """Where below the run's folder the files of a window lie that must not replace those of the run's own."""
         return ""
+
+    def acting_for(self, person: Person) -> Self:  # noqa: ARG002  # not everybody may run every export
+        """The export as a person may run it. Raises `NotEligible` for who may not."""
+        return self
+
+    def may_receive(self, person: Person) -> bool:  # noqa: ARG002  # nor see its files
+        """Whether a person may be sent links to the files."""
+        return True
 
     def request(self, start: datetime | None, end: datetime | None) -> Request:
         """What a run asks of the source."""

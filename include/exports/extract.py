@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from include.exports import contract, sources
 from include.exports.columns import HashMask, RedactMask
-from include.exports.eligibility.columns import delivered, key
+from include.exports.eligibility.columns import delivered
 from include.exports.engine import connect, identifier, literal
 from include.exports.errors import VerificationError
 from include.exports.formats import parquet
 from include.exports.formats.parquet import ParquetFiles
+from include.exports.keys import key
 from include.exports.progress import Progress
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def _set_keys(declared: Columns, con: duckdb.DuckDBPyConnection) -> None:
     """Hand DuckDB the padded keys of RFC 2104 as variables, so that no statement or error message holds one."""
     for mask in declared.mask.values():
         if isinstance(mask, HashMask):
-            secret = key(mask).encode()
+            secret = key(mask.conn_id).encode()
             block = (hashlib.sha256(secret).digest() if len(secret) > BLOCK else secret).ljust(BLOCK, b"\0")
             for name, pad in zip(_pads(mask.conn_id), (0x36, 0x5C), strict=True):
                 con.execute(f"set variable {identifier(name)} = ?", [bytes(byte ^ pad for byte in block)])

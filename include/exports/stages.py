@@ -27,15 +27,18 @@ from include.exports.encrypt import encrypt
 from include.exports.errors import NotEligible, NothingToExport
 from include.exports.extract import StagedFile, extract
 from include.exports.manifest import Encryption
+from include.exports.permissions import person as known
 from include.exports.plan import Plan, plans, reading
 from include.exports.publish import Published, publish
 from include.exports.serialize import SerializedTable, serialize
+from include.exports.share import send
 from include.exports.sources import Column, Shard
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from include.exports.definition import Export
+    from include.exports.permissions import Person
     from include.exports.staging import Staging
     from include.exports.window import Window
 
@@ -152,6 +155,21 @@ class Stages:
             raise nothing
         restated = [result.manifest for result in results[:-1] if result.changed]
         return asdict(results[-1]) | {"restated": restated}
+
+    def send_links(self, asked: Person) -> dict[str, list[str]]:
+        """Mail links to the files that are current in the run's window; the names of the files by person.
+
+        To who asked and to those that the export names, if they may see its files.
+        """
+        wanted = self.export.link
+        if wanted is None:
+            return {}
+        told = {person.user: person for person in (asked, *map(known, wanted.to))}
+        for user in [user for user, person in told.items() if not self.export.may_receive(person)]:
+            log.warning("%r gets no link: the definition does not grant the right to see the files", user)
+            del told[user]
+        destination, manifest = self.export.destination, self.plan.manifest
+        return send(wanted, self.export.subject, destination, manifest, list(told.values()))
 
     def _reach(self) -> None:
         """Find the destination as a delivery needs it."""

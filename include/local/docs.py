@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from include.exports import folder
+from include.exports.campaigns.recipients import RecipientsExport
 from include.exports.campaigns.results import CampaignResultsExport
 from include.exports.contract import table
 from include.exports.dataset import DatasetExport
@@ -33,7 +34,7 @@ def pages() -> dict[str, str]:
     """The text of every generated page, by its path in the project."""
     return {
         "docs/DEFINITION.md": GENERATED
-        + _models("Every field of a definition", DatasetExport, CampaignResultsExport)
+        + _models("Every field of a definition", DatasetExport, CampaignResultsExport, RecipientsExport)
         + _macros(),
         "docs/DESTINATIONS.md": GENERATED + destinations.markdown(),
         "docs/MANIFEST.md": GENERATED + _models("Every field of the manifest", Manifest),

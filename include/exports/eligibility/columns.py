@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from include.exports import contract, formats
 from include.exports.columns import HashMask, deliverable
 from include.exports.errors import NotEligible
+from include.exports.keys import key
 from include.exports.sources import Column
 from include.exports.sources.sql import SqlSource
 
@@ -103,20 +104,6 @@ def _changes(declared: Columns, types: Mapping[str, DuckDBPyType]) -> Iterator[s
     for name, mask in declared.mask.items():
         if isinstance(mask, HashMask):
             try:
-                key(mask)
+                key(mask.conn_id)
             except NotEligible as error:
                 yield f"columns.mask: {name!r}: {error}"
-
-
-def key(mask: HashMask) -> str:
-    """The key of a keyed hash. Raises `NotEligible` when its connection has none."""
-    from airflow.sdk import BaseHook
-    from airflow.sdk.exceptions import AirflowNotFoundException
-
-    try:
-        password = BaseHook.get_connection(mask.conn_id).password
-    except AirflowNotFoundException:
-        password = None
-    if not password:
-        raise NotEligible(f"Airflow connection {mask.conn_id!r} does not exist or has no password; it holds the key")
-    return str(password)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 SOURCES: Mapping[str, str] = MappingProxyType(
     {
+        "campaign_recipients": "include.exports.campaigns.received",
         "campaign_results": "include.exports.campaigns.figures",
         "lake": "include.exports.sources.lake",
         "sql": "include.exports.sources.sql",

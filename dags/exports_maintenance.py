@@ -1,7 +1,9 @@
-"""# Staging is cleaned, every day
+"""# Staging is cleaned and ends are announced, every day
 
 Removes what exports have staged and nobody has needed for a week: records as they were read, files as they were
 delivered. A window can be delivered again without asking its source (`resend`) as long as its staging is there.
+
+Whoever has an alert on `ending` is told 30, 7 and 1 days before the schedule of an export ends.
 
 Set the Airflow Variable `exports_staging_days` to keep it longer or shorter.
 

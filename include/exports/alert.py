@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Occasion = Literal["start", "success", "skip", "failure", "late"]
+Occasion = Literal["start", "success", "skip", "failure", "late", "ending"]
 
 TIMEOUT = 15
 """Seconds that a server has to answer, where its hook has no default or one of minutes."""
@@ -38,7 +38,8 @@ class _Alert(Part):
     on: Annotated[tuple[Occasion, ...], Field(min_length=1)] = ("failure",)
     """When it is sent. `start`: the run was found eligible. `success`: its window is current. `skip`: it held no
     records. `failure`: a task has failed and is not tried again. `late`: the run has not ended `late_after` it was
-    queued; the runs of a backfill wait for each other and are never late."""
+    queued; the runs of a backfill wait for each other and are never late.
+    `ending`: the schedule ends in 30, 7 or 1 days."""
 
 
 class EmailAlert(_Alert):
@@ -108,7 +109,13 @@ class Notice(Model):
     @property
     def subject(self) -> str:
         """One line."""
-        what = {"start": "began", "success": "delivered", "skip": "had nothing to deliver", "late": "is late"}
+        what = {
+            "start": "began",
+            "success": "delivered",
+            "skip": "had nothing to deliver",
+            "late": "is late",
+            "ending": "its schedule ends",
+        }
         return f"{self.export}: {what.get(self.event) or f'{self.stage} failed'}"
 
     @property
@@ -151,7 +158,12 @@ def _send(alert: Alert, notice: Notice) -> None:
             from airflow.providers.apprise.hooks.apprise import AppriseHook
             from apprise import NotifyFormat, NotifyType
 
-            kind = {"failure": NotifyType.FAILURE, "late": NotifyType.WARNING, "success": NotifyType.SUCCESS}
+            kind = {
+                "failure": NotifyType.FAILURE,
+                "late": NotifyType.WARNING,
+                "ending": NotifyType.WARNING,
+                "success": NotifyType.SUCCESS,
+            }
             AppriseHook(apprise_conn_id=alert.conn_id).notify(
                 body=notice.text,
                 title=notice.subject,

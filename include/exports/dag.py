@@ -33,6 +33,7 @@ from include.exports.lineage import report
 from include.exports.link import ManifestLink
 from include.exports.notice import late, tell
 from include.exports.permissions import Person, acting_user, person
+from include.exports.schedules import Once
 from include.exports.timetable import timetable
 from include.exports.window import window
 
@@ -104,7 +105,7 @@ def build(export: Export, doc: str | None) -> DAG:
         schedule=timetable(export.schedule),  # start and end too, which the DAG must not have
         description=export.description,
         doc_md=doc,
-        tags=[*export.tags, "export", export.mode, export.destination.type],
+        tags=[*export.tags, "export", export.mode, export.destination.type, *_ends(export)],
         params=PARAMS | _destinations(export),
         max_active_tasks=8,
         deadline=DeadlineAlert(
@@ -205,7 +206,19 @@ def build_maintenance(doc: str | None) -> DAG:
             days = float(Variable.get(STAGING_DAYS_VARIABLE, default="7"))
             return asdict(maintain(*_staging_area(), before=datetime.now(UTC) - timedelta(days=days)))
 
+        @task
+        def announce_endings() -> list[str]:
+            """Tell of schedules that end in 30, 7 or 1 days, and were not so near when this task succeeded last."""
+            from include.exports import catalog
+            from include.exports.endings import announce
+
+            context, now = get_current_context(), datetime.now(UTC)
+            since = context["prev_start_date_success"] or now - timedelta(days=1)
+            exports = [item.export for item in catalog.read().declared]
+            return announce(exports, since, now, context["dag_run"].run_id, context["ti"].log_url)
+
         clean_staging()
+        announce_endings()
     return dag
 
 
@@ -257,6 +270,12 @@ def _record(stages: Stages, event: Event, **facts: Any) -> None:
     triggered = {"triggered_by": run.triggering_user_name, "run_type": run.run_type.value}
     place = replace(stages.staging, root=root, conn_id=conn_id)
     record(place, event, stages.export, _person(stages), triggered, **facts)
+
+
+def _ends(export: Export) -> list[str]:
+    """The last day of the schedule, as a tag."""
+    ends = None if isinstance(export.schedule, Once) else export.schedule.end
+    return [f"ends {ends:%Y-%m-%d}"] if ends else []
 
 
 def _destinations(export: Export) -> dict[str, Param]:

@@ -37,6 +37,11 @@ def tell(event: Occasion, alerts: Sequence[Alert], owner: str, context: Mapping[
         run=run.run_id,
         link=ti.log_url,
     )
+    publish(alerts, notice)
+
+
+def publish(alerts: Sequence[Alert], notice: Notice) -> None:
+    """Send a notice through an export's own alerts, and through those of every export."""
     send([*alerts, *_of_all()], notice)
 
 
@@ -64,7 +69,7 @@ async def late(alerts: str, owner: str, after: str, context: Mapping[str, Any]) 
         link=f"{conf.get('api', 'base_url', fallback='http://localhost:8080').rstrip('/')}/dags/{dag_id}/runs/{run_id}",
     )
     # The hooks wait for their servers, and the triggerer must not.
-    await asyncio.to_thread(lambda: send([*Alerts.model_validate_json(alerts).alerts, *_of_all()], notice))
+    await asyncio.to_thread(publish, Alerts.model_validate_json(alerts).alerts, notice)
 
 
 def _window(start: object, end: object, conf: Mapping[str, Any] | None) -> str:

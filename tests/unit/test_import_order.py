@@ -22,7 +22,7 @@ ORDER = [
     ["pgp"],
     ["definition"],
     ["dataset"],
-    ["catalog", "timetable"],
+    ["catalog", "timetable", "endings"],
     ["window"],
     ["campaigns"],
     ["campaigns.day", "campaigns.event_types", "campaigns.metrics", "campaigns.avro"],

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, get_args
 from airflow.sdk import (
     DAG,
     Asset,
-    Param,
     get_current_context,
     task,
     task_group,
@@ -25,6 +24,7 @@ from airflow.sdk.definitions.callback import AsyncCallback  # airflow.sdk export
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from include.exports import trigger_form
 from include.exports.alert import Alerts, Occasion
 from include.exports.audit import Event, record
 from include.exports.definition import MAINTENANCE
@@ -61,35 +61,6 @@ AUDIT_CONNECTION_VARIABLE = "exports_audit_conn_id"
 STAGING_DAYS_VARIABLE = "exports_staging_days"
 """Airflow Variable with the days that staging is kept; seven when it is not set."""
 
-PARAMS = {
-    "window_start": Param(
-        None,
-        type=["null", "string"],
-        format="date-time",
-        title="Window start",
-        description="Export the records from this instant on instead of the run's own window. Needs a window end.",
-    ),
-    "window_end": Param(
-        None,
-        type=["null", "string"],
-        format="date-time",
-        title="Window end",
-        description="Export the records before this instant. For a full export it is the time that names the folder.",
-    ),
-    "resend": Param(
-        False,
-        type="boolean",
-        title="Resend",
-        description="Deliver what was staged when the window was last published, without asking the source again.",
-    ),
-    "dry_run": Param(
-        False,
-        type="boolean",
-        title="Dry run",
-        description="Only decide whether the run may start, and log what it would read.",
-    ),
-}
-
 
 def build(export: Export, doc: str | None) -> DAG:
     """The DAG of `export`, with `doc` as its documentation in the UI."""
@@ -106,7 +77,7 @@ def build(export: Export, doc: str | None) -> DAG:
         description=export.description,
         doc_md=doc,
         tags=[*export.tags, "export", export.mode, export.destination.type, *_ends(export)],
-        params=PARAMS | _destinations(export),
+        params=trigger_form.params(export),
         max_active_tasks=8,
         deadline=DeadlineAlert(
             reference=DeadlineReference.DAGRUN_QUEUED_AT,
@@ -233,7 +204,7 @@ def _stages(export: Export, *, begins: bool = False) -> Stages:
     context = get_current_context()
     run, export = context["dag_run"], export.at(context["params"].get("elsewhere"))
     own_start = None if export.mode == "full" else run.data_interval_start  # an interval is no range asked for
-    start, end = _asked_window(export) or (own_start, run.data_interval_end)
+    start, end = trigger_form.asked_window(export) or (own_start, run.data_interval_end)
     covered = window(export, start, end, run.run_after)
     root, conn_id = _staging_area()
     staging = Staging(root=root, conn_id=conn_id, export=export.name, window=covered.key, run=run.run_id)
@@ -278,20 +249,6 @@ def _ends(export: Export) -> list[str]:
     return [f"ends {ends:%Y-%m-%d}"] if ends else []
 
 
-def _destinations(export: Export) -> dict[str, Param]:
-    """The trigger form's choice among the destinations, where there is one."""
-    if not export.elsewhere:
-        return {}
-    choice = Param(
-        None,
-        type=["null", "string"],
-        enum=[None, *export.elsewhere],
-        title="Deliver elsewhere",
-        description="Deliver this run to another declared destination instead of the usual one.",
-    )
-    return {"elsewhere": choice}
-
-
 def _staging_area() -> tuple[str, str | None]:
     """URL and connection of the staging area."""
     from airflow.configuration import AIRFLOW_HOME
@@ -299,24 +256,6 @@ def _staging_area() -> tuple[str, str | None]:
 
     root: str = Variable.get(STAGING_VARIABLE, default=f"file://{AIRFLOW_HOME}/staging")
     return root, Variable.get(STAGING_CONNECTION_VARIABLE, default=None)
-
-
-def _asked_window(export: Export) -> tuple[datetime | None, datetime] | None:
-    """The window that was asked for when the run was triggered. One without a start is of a full export."""
-    params = get_current_context()["params"]
-    texts = (params["window_start"], params["window_end"])
-    if texts == (None, None):
-        return None
-    if texts[1] is None or (texts[0] is None and export.mode == "incremental"):
-        raise NotEligible(f"{export.name}: window_start and window_end go together; give both, or neither")
-    start, end = (datetime.fromisoformat(text) if text else None for text in texts)
-    exact = all(moment.tzinfo and not moment.microsecond for moment in (start, end) if moment)
-    if end is None or not exact or (start and start >= end):
-        raise NotEligible(
-            f"{export.name}: {texts[0]} to {texts[1]} is not a window; both need a UTC offset and whole seconds, and"
-            " start is before end"
-        )
-    return start, end
 
 
 def _airflow_errors(stage: Callable[P, R]) -> Callable[P, R]:

@@ -3,13 +3,13 @@
 import pytest
 from airflow.sdk.execution_time.context import set_current_context
 
-from include.exports.dag import _asked_window
 from include.exports.errors import NotEligible
+from include.exports.trigger_form import asked_window
 
 
 def asked(export, start, end):
     with set_current_context({"params": {"window_start": start, "window_end": end}}):
-        return _asked_window(export)
+        return asked_window(export)
 
 
 def test_both_bounds_are_the_window_and_none_is_the_run_s_own(daily):

@@ -1,0 +1,74 @@
+"""What somebody who triggers a run can ask for, in the UI's form or as `conf` of the API."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from airflow.sdk import Param, get_current_context
+
+from include.exports.errors import NotEligible
+
+if TYPE_CHECKING:
+    from include.exports.definition import Export
+
+PARAMS = {
+    "window_start": Param(
+        None,
+        type=["null", "string"],
+        format="date-time",
+        title="Window start",
+        description="Export the records from this instant on instead of the run's own window. Needs a window end.",
+    ),
+    "window_end": Param(
+        None,
+        type=["null", "string"],
+        format="date-time",
+        title="Window end",
+        description="Export the records before this instant. For a full export it is the time that names the folder.",
+    ),
+    "resend": Param(
+        False,
+        type="boolean",
+        title="Resend",
+        description="Deliver what was staged when the window was last published, without asking the source again.",
+    ),
+    "dry_run": Param(
+        False,
+        type="boolean",
+        title="Dry run",
+        description="Only decide whether the run may start, and log what it would read.",
+    ),
+}
+
+
+def params(export: Export) -> dict[str, Param]:
+    """The fields of the form; where to deliver is one of them where there is a choice."""
+    if not export.elsewhere:
+        return dict(PARAMS)
+    choice = Param(
+        None,
+        type=["null", "string"],
+        enum=[None, *export.elsewhere],
+        title="Deliver elsewhere",
+        description="Deliver this run to another declared destination instead of the usual one.",
+    )
+    return PARAMS | {"elsewhere": choice}
+
+
+def asked_window(export: Export) -> tuple[datetime | None, datetime] | None:
+    """The window that was asked for when the run was triggered. One without a start is of a full export."""
+    params = get_current_context()["params"]
+    texts = (params["window_start"], params["window_end"])
+    if texts == (None, None):
+        return None
+    if texts[1] is None or (texts[0] is None and export.mode == "incremental"):
+        raise NotEligible(f"{export.name}: window_start and window_end go together; give both, or neither")
+    start, end = (datetime.fromisoformat(text) if text else None for text in texts)
+    exact = all(moment.tzinfo and not moment.microsecond for moment in (start, end) if moment)
+    if end is None or not exact or (start and start >= end):
+        raise NotEligible(
+            f"{export.name}: {texts[0]} to {texts[1]} is not a window; both need a UTC offset and whole seconds, and"
+            " start is before end"
+        )
+    return start, end

@@ -121,6 +121,6 @@ def maintenance_dag(doc: str | None) -> DAG | None:
     """The DAG that cleans the staging area, with `doc` as its documentation. None while a catalog is read."""
     if catalog.is_read():
         return None
-    from include.exports import dag
+    from include.exports import maintenance
 
-    return dag.build_maintenance(doc)
+    return maintenance.build(doc)

@@ -9,8 +9,8 @@ killed at any instant and run again ends as if it had run once.
 from __future__ import annotations
 
 import functools
-from dataclasses import asdict, replace
-from datetime import UTC, datetime, timedelta
+import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, get_args
 
 from airflow.sdk import (
@@ -27,7 +27,6 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from include.exports import trigger_form
 from include.exports.alert import Alerts, Occasion
 from include.exports.audit import Event, record
-from include.exports.definition import MAINTENANCE
 from include.exports.errors import ExportError, NotEligible, NothingToExport
 from include.exports.lineage import report
 from include.exports.link import ManifestLink
@@ -43,6 +42,8 @@ if TYPE_CHECKING:
     from include.exports.definition import Export
     from include.exports.stages import Stages
 
+log = logging.getLogger(__name__)
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -57,9 +58,6 @@ AUDIT_VARIABLE = "exports_audit"
 
 AUDIT_CONNECTION_VARIABLE = "exports_audit_conn_id"
 """Airflow Variable with the connection of the audit area, when that is an object store."""
-
-STAGING_DAYS_VARIABLE = "exports_staging_days"
-"""Airflow Variable with the days that staging is kept; seven when it is not set."""
 
 
 def build(export: Export, doc: str | None) -> DAG:
@@ -156,43 +154,6 @@ def build(export: Export, doc: str | None) -> DAG:
     return dag
 
 
-def build_maintenance(doc: str | None) -> DAG:
-    """The DAG that cleans the staging area every day."""
-    with DAG(
-        dag_id=MAINTENANCE,
-        schedule="@daily",
-        description="Removes what exports have staged and nobody needs any more",
-        doc_md=doc,
-        tags=["export", "maintenance"],
-        catchup=False,
-    ) as dag:
-
-        @task
-        def clean_staging() -> dict[str, int]:
-            """Remove the staging of runs that ended longer ago than it is kept."""
-            from airflow.sdk import Variable
-
-            from include.exports.maintain import maintain
-
-            days = float(Variable.get(STAGING_DAYS_VARIABLE, default="7"))
-            return asdict(maintain(*_staging_area(), before=datetime.now(UTC) - timedelta(days=days)))
-
-        @task
-        def announce_endings() -> list[str]:
-            """Tell of schedules that end in 30, 7 or 1 days, and were not so near when this task succeeded last."""
-            from include.exports import catalog
-            from include.exports.endings import announce
-
-            context, now = get_current_context(), datetime.now(UTC)
-            since = context["prev_start_date_success"] or now - timedelta(days=1)
-            exports = [item.export for item in catalog.read().declared]
-            return announce(exports, since, now, context["dag_run"].run_id, context["ti"].log_url)
-
-        clean_staging()
-        announce_endings()
-    return dag
-
-
 def _stages(export: Export, *, begins: bool = False) -> Stages:
     """The stages of the run that the current task belongs to, as the person may run them whom it acts for.
 
@@ -206,7 +167,7 @@ def _stages(export: Export, *, begins: bool = False) -> Stages:
     own_start = None if export.mode == "full" else run.data_interval_start  # an interval is no range asked for
     start, end = trigger_form.asked_window(export) or (own_start, run.data_interval_end)
     covered = window(export, start, end, run.run_after)
-    root, conn_id = _staging_area()
+    root, conn_id = staging_area()
     staging = Staging(root=root, conn_id=conn_id, export=export.name, window=covered.key, run=run.run_id)
     stages = Stages(export, covered, staging)
     if not export.AUDITED and not export.link:
@@ -249,7 +210,7 @@ def _ends(export: Export) -> list[str]:
     return [f"ends {ends:%Y-%m-%d}"] if ends else []
 
 
-def _staging_area() -> tuple[str, str | None]:
+def staging_area() -> tuple[str, str | None]:
     """URL and connection of the staging area."""
     from airflow.configuration import AIRFLOW_HOME
     from airflow.sdk import Variable
@@ -268,6 +229,7 @@ def _airflow_errors(stage: Callable[P, R]) -> Callable[P, R]:
         except NothingToExport as nothing:
             raise AirflowSkipException(str(nothing)) from nothing
         except ExportError as error:
+            log.error("%s: %s", type(error).__name__, error)  # noqa: TRY400  # Airflow adds the traceback, which hides it
             if error.retry:
                 raise
             raise AirflowFailException(f"{type(error).__name__}: {error}") from error

@@ -1,4 +1,4 @@
-"""Removes what staging no longer needs."""
+"""Removes what staging no longer needs, and what runs that never published have left at destinations."""
 
 from __future__ import annotations
 
@@ -6,11 +6,17 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from include.exports.errors import ExportError
+from include.exports.staging import Staging
+from include.exports.sweep import sweep
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
     from airflow.sdk import ObjectStoragePath
+
+    from include.exports.definition import Export
 
 log = logging.getLogger(__name__)
 
@@ -21,28 +27,40 @@ class Removed:
 
     runs: int
     files: int
+    """Staged files."""
     bytes: int
+    """Their size."""
+    delivered: int
+    """Files at destinations that no manifest names, those included that were noted and never begun."""
 
 
-def maintain(root: str, conn_id: str | None, before: datetime) -> Removed:
-    """Remove the staging of runs in which nothing was written since `before`.
+def maintain(root: str, conn_id: str | None, before: datetime, exports: Mapping[str, Export]) -> Removed:
+    """Remove the staging of runs in which nothing was written since `before`, and what those that never published have
+    left at the destinations of `exports`.
 
-    What a run may have left at its destination stays on record until the window is published again: its journals
-    (`uploads-*.json`) are removed only when a later run has published, and with that has removed what they name.
+    What a run may have left at its destination stays on record until it was removed there: its journals
+    (`uploads-*.json`) are removed when a later run has published, and with that has removed what they name, or when
+    that was done here. A destination that cannot be asked is asked again the next time.
     """
     from airflow.sdk import ObjectStoragePath
 
-    runs = files = size = 0
+    runs = files = size = delivered = 0
     for window in _folders(ObjectStoragePath(root, conn_id=conn_id), levels=2):
         published = window / "last_published.json"
         published_at = published.stat().st_mtime if published.exists() else 0.0
-        for run in _folders(window, levels=1):
-            found = [(path, path.stat()) for path in run.rglob("*") if path.is_file()]
-            newest = max((stat.st_mtime for _, stat in found), default=0.0)
-            if newest >= before.timestamp():
-                continue
-            swept = published_at > newest
-            stale = [(path, stat) for path, stat in found if swept or not path.name.startswith("uploads-")]
+        found = {
+            run: [(path, path.stat()) for path in run.rglob("*") if path.is_file()]
+            for run in _folders(window, levels=1)
+        }
+        newest = {run: max((stat.st_mtime for _, stat in inside), default=0.0) for run, inside in found.items()}
+        old = [run for run in found if newest[run] < before.timestamp()]
+        if len(old) == len(found) and any(newest[run] >= published_at for run in old):
+            left = _sweep(exports, Staging(root, window.parent.name, window.name, run="maintenance", conn_id=conn_id))
+            delivered += left or 0
+            published_at = published_at if left is None else before.timestamp()
+        for run in old:
+            swept = published_at > newest[run]
+            stale = [(path, stat) for path, stat in found[run] if swept or not path.name.startswith("uploads-")]
             for path, stat in stale:
                 path.unlink()
                 size += stat.st_size
@@ -50,7 +68,20 @@ def maintain(root: str, conn_id: str | None, before: datetime) -> Removed:
                 run.fs.rm(run.path, recursive=True)
             files, runs = files + len(stale), runs + bool(stale)
             log.info("removed %d files of %s", len(stale), run)
-    return Removed(runs=runs, files=files, bytes=size)
+    log.info("removed %d staged files of %d runs, and %d delivered ones that nothing names", files, runs, delivered)
+    return Removed(runs=runs, files=files, bytes=size, delivered=delivered)
+
+
+def _sweep(exports: Mapping[str, Export], staging: Staging) -> int | None:
+    """How many files of a window were removed at its destination; None when that could not be done."""
+    if staging.export not in exports:
+        log.warning("%s is not declared any more: what it has not published stays at its destination", staging.export)
+        return None
+    try:
+        return sweep(exports[staging.export], staging)
+    except ExportError as error:
+        log.warning("%s: window %s is not swept: %s", staging.export, staging.window, error)
+        return None
 
 
 def _folders(path: ObjectStoragePath, levels: int) -> Iterator[ObjectStoragePath]:

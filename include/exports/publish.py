@@ -7,7 +7,6 @@ this window needed is removed. A run whose bytes are already current changes not
 from __future__ import annotations
 
 import logging
-import posixpath
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ from include.exports.compose import Current, Delivery, compose, current
 from include.exports.deliver import metadata, put
 from include.exports.destinations import connect, module
 from include.exports.errors import DeliveryRefused, NothingToExport, VerificationError
-from include.exports.manifest import Manifest
+from include.exports.sweep import named_by, paths, remove
 from include.exports.views import views
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
     from include.exports.deliver import DeliveredFile
     from include.exports.destinations import Store
+    from include.exports.manifest import Manifest
     from include.exports.plan import Plan
     from include.exports.staging import Staging
 
@@ -125,7 +125,7 @@ def _write_views(plan: Plan, manifest: Manifest, before: Current | None, store: 
     """Write the views that are not as the manifest says. A file that we did not write is not replaced."""
     ours = staging.recorded().get(plan.target, set())
     if before:
-        ours |= _paths(plan.manifest, before.manifest)
+        ours |= paths(plan.manifest, before.manifest)
     derived = views(plan, manifest)
     found = {path: store.read(path) for path in derived}
     for path, document in found.items():
@@ -149,30 +149,10 @@ def _sweep(plan: Plan, manifest: Manifest, before: Current | None, store: Store,
     there. A file that may not be removed stays too: the window is published already.
     """
     recorded = staging.recorded()
-    written = recorded.get(plan.target, set()) | (_paths(plan.manifest, before.manifest) if before else set())
-    named = _paths(plan.manifest, manifest)
-    for other, paths in recorded.items():
+    written = recorded.get(plan.target, set()) | (paths(plan.manifest, before.manifest) if before else set())
+    named = paths(plan.manifest, manifest)
+    for other, theirs in recorded.items():
         if other.destination == plan.target.destination and other != plan.target:
-            found = _named_by(other.manifest, store)
-            named |= paths if found is None else found
-    for path in sorted(written - named):
-        try:
-            store.delete(path)
-        except DeliveryRefused as error:
-            log.warning("%s stays, though no current manifest names it: %s", store.url(path), error)
-        else:
-            log.info("removed %s: no current manifest names it", store.url(path))
-
-
-def _named_by(path: str, store: Store) -> set[str] | None:
-    """What the manifest at `path` names; None when it cannot be read."""
-    try:
-        document = store.read(path)
-        return _paths(path, Manifest.model_validate_json(document.content)) if document else None
-    except (DeliveryRefused, ValueError):
-        return None
-
-
-def _paths(path: str, manifest: Manifest) -> set[str]:
-    """Every file that the manifest at `path` names."""
-    return {*manifest.paths()} | {posixpath.join(posixpath.dirname(path), view) for view in manifest.export.views}
+            found = named_by(other.manifest, store)
+            named |= theirs if found is None else found
+    remove(store, written - named)

@@ -186,6 +186,11 @@ class Staging:
         place = Path(self._window.path)
         return shutil.disk_usage(next(folder for folder in (place, *place.parents) if folder.exists())).free
 
+    @property
+    def is_published(self) -> bool:
+        """Whether any run has published this window."""
+        return (self._window / "last_published.json").exists()
+
     def last_published(self) -> Staging:
         """The staging of the run that published this window last. Raises `NotEligible` when there is none."""
         document = _load(self._window / "last_published.json")

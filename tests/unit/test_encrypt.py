@@ -121,7 +121,7 @@ def test_the_same_records_are_left_as_they_are_and_other_recipients_get_another_
     first, before = rig.run(), identity(rig)
     assert rig.run() == first | {"changed": False}
     assert rig.run(resend=True) == first | {"changed": False}
-    maintain(f"file://{rig.root}/staging", None, datetime.now(UTC))
+    maintain(f"file://{rig.root}/staging", None, datetime.now(UTC), {})
     assert rig.run() == first | {"changed": False}, "also when nothing is staged any more"
     assert identity(rig) == before
 

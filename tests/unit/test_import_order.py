@@ -51,6 +51,7 @@ ORDER = [
     ["compose"],
     ["serialize"],
     ["encrypt", "deliver"],
+    ["sweep"],
     ["publish"],
     ["stages", "maintain", "lineage", "link"],
     ["dag", "download"],

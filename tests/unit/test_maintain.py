@@ -34,7 +34,9 @@ def test_a_run_is_removed_when_its_newest_file_is_old(tmp_path, write):
         write(f"events/w1/{name}/plan.json", day)
         write(f"events/w1/{name}/extract-00000/abc", 1)
     write("events/w1/last_published.json", 7)
-    assert maintain(f"file://{tmp_path}/staging", None, NOW.replace(day=4)) == Removed(runs=1, files=2, bytes=10)
+    assert maintain(f"file://{tmp_path}/staging", None, NOW.replace(day=4), {}) == Removed(
+        runs=1, files=2, bytes=10, delivered=0
+    )
     assert left(tmp_path) == [
         "events/w1/last_published.json",
         "events/w1/young/extract-00000/abc",
@@ -47,12 +49,12 @@ def test_the_journal_of_a_run_that_nothing_was_published_after_stays(tmp_path, w
     write("events/w1/crashed/uploads-00000.json", 2)
     write("events/w1/crashed/extract-00000/abc", 1)
     write("events/w1/last_published.json", 1)
-    maintain(f"file://{tmp_path}/staging", None, NOW.replace(day=4))
+    maintain(f"file://{tmp_path}/staging", None, NOW.replace(day=4), {})
     assert left(tmp_path) == ["events/w1/crashed/uploads-00000.json", "events/w1/last_published.json"]
     write("events/w1/last_published.json", 3)
-    maintain(f"file://{tmp_path}/staging", None, NOW.replace(day=4))
+    maintain(f"file://{tmp_path}/staging", None, NOW.replace(day=4), {})
     assert left(tmp_path) == ["events/w1/last_published.json"]
 
 
 def test_a_staging_area_that_is_not_there_yet_is_no_error(tmp_path):
-    assert maintain(f"file://{tmp_path}/staging", None, NOW) == Removed(runs=0, files=0, bytes=0)
+    assert maintain(f"file://{tmp_path}/staging", None, NOW, {}) == Removed(runs=0, files=0, bytes=0, delivered=0)

@@ -1,0 +1,55 @@
+"""The Airflow DAG that cleans up after all exports."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from airflow.sdk import DAG, get_current_context, task
+
+from include.exports.dag import staging_area
+from include.exports.definition import MAINTENANCE
+
+STAGING_DAYS_VARIABLE = "exports_staging_days"
+"""Airflow Variable with the days that staging is kept; seven when it is not set."""
+
+
+def build(doc: str | None) -> DAG:
+    """The DAG that cleans the staging area every day."""
+    with DAG(
+        dag_id=MAINTENANCE,
+        schedule="@daily",
+        description="Removes what exports have staged and nobody needs any more",
+        doc_md=doc,
+        tags=["export", "maintenance"],
+        catchup=False,
+    ) as dag:
+
+        @task
+        def clean_staging() -> dict[str, int]:
+            """Remove the staging of runs that ended longer ago than it is kept, and what they have never published."""
+            from airflow.sdk import Variable
+
+            from include.exports import catalog
+            from include.exports.maintain import maintain
+
+            days = float(Variable.get(STAGING_DAYS_VARIABLE, default="7"))
+            beside = Path(get_current_context()["dag"].fileloc).parent
+            exports = {found.export.name: found.export for found in catalog.read(beside).declared}
+            return asdict(maintain(*staging_area(), datetime.now(UTC) - timedelta(days=days), exports))
+
+        @task
+        def announce_endings() -> list[str]:
+            """Tell of schedules that end in 30, 7 or 1 days, and were not so near when this task succeeded last."""
+            from include.exports import catalog
+            from include.exports.endings import announce
+
+            context, now = get_current_context(), datetime.now(UTC)
+            since = context["prev_start_date_success"] or now - timedelta(days=1)
+            exports = [item.export for item in catalog.read().declared]
+            return announce(exports, since, now, context["dag_run"].run_id, context["ti"].log_url)
+
+        clean_staging()
+        announce_endings()
+    return dag

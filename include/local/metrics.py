@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING
 
+from include.exports.campaigns import comparison
 from include.exports.campaigns.left_out import LEFT_OUT
 from include.exports.campaigns.metrics.rates import RATES
 from include.exports.campaigns.metrics.registry import CHANNELS
@@ -48,7 +50,7 @@ These figures of Braze's pages are not here, because no event says them:
 def markdown() -> str:
     """The whole page."""
     channels = "\n".join(map(_channel, CHANNELS))
-    return f"{INTRODUCTION}\n{channels}\n{_rates()}\n{_left_out()}\n{NOT_TOLD}"
+    return f"{INTRODUCTION}\n{channels}\n{_rates()}\n{_comparison()}\n{_left_out()}\n{NOT_TOLD}"
 
 
 def _channel(channel: Channel) -> str:
@@ -74,6 +76,10 @@ def _rates() -> str:
         "## Rates\n\nOf several days the sums are divided. A rate has no value where the divisor is zero.\n\n"
         f"| rate | series | channels | what it is | source |\n| --- | --- | --- | --- | --- |\n{rows}"
     )
+
+
+def _comparison() -> str:
+    return f"## Comparison of variants\n\n{inspect.getdoc(comparison)}\n"
 
 
 def _left_out() -> str:

@@ -46,6 +46,7 @@ def test_every_sample_is_declared_without_error():
         "clicks_for_partner",
         "impressions_daily",
         "impressions_full",
+        "open_bandit_results",
     ]
 
 

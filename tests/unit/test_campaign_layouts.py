@@ -222,7 +222,7 @@ def test_each_group_has_a_chart_of_each_campaign_that_has_its_channels(con):
         "ab-messages_sent-graph.png", "text-messages_sent-graph.png", "ab-email_engagement-graph.png",
         "text-sms_engagement-graph.png", "ab-campaign-graph.png", "text-campaign-graph.png",
     ]  # fmt: skip
-    chart = tables["ab-email_engagement-graph.html"]
+    chart = tables["ab-email_engagement-graph-page.html"]
     assert chart.title == "AB: Email Message Engagement by Date"
     assert con.sql(chart.query or "").fetchall()[3:6] == [
         (datetime.fromisoformat(day).date(), "Sent", value) for day, value in zip(DAYS, (30, 0, 5), strict=True)

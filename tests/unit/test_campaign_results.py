@@ -16,7 +16,9 @@ from include.exports import (
     Daily,
     EventLake,
     LocalDestination,
+    XlsxFiles,
 )
+from include.exports.cli.terminal import asked
 from include.exports.errors import VerificationError
 from include.exports.stages import Stages
 from include.exports.staging import Staging
@@ -197,3 +199,39 @@ def test_what_is_delivered_verifies(results):
         verdicts = verify(manifest.read_bytes(), lambda url: io.FileIO(url.removeprefix("file://")))
         rows = 1 if manifest.parent.name.endswith("202403111500") else 0
         assert [(verdict.rows, verdict.problems) for verdict in verdicts] == [(rows, ())] * 6 * rows
+
+
+def test_charts_and_workbooks_verify_too(results):
+    full = Results(results.root, name="full", mode="full", days=3, charts=True, files=XlsxFiles())
+    full.run(3)
+    (manifest,) = (results.root / "delivered" / "full").rglob("_manifest.json")
+    verdicts = verify(manifest.read_bytes(), lambda url: io.FileIO(url.removeprefix("file://")))
+    assert {verdict.problems for verdict in verdicts} == {()}
+    assert {(Path(verdict.url).suffix, verdict.rows is None) for verdict in verdicts} == {
+        (".xlsx", False),
+        (".png", True),
+        (".html", True),
+    }
+    (email,) = (verdict for verdict in verdicts if "/email_engagement-0" in verdict.url)
+    assert email.rows == 3
+    (picture,) = manifest.parent.glob("spring-email_engagement-graph-0*.png")
+    picture.write_bytes(picture.read_bytes()[:-10])
+    problems = [
+        verdict.problems
+        for verdict in verify(manifest.read_bytes(), lambda url: io.FileIO(url.removeprefix("file://")))
+        if verdict.problems
+    ]
+    assert "cannot be decoded: a png file that ends early" in problems[0]
+
+
+def test_commands_take_every_window_that_is_asked_for_and_none_besides(results):
+    found = asked(results.export, "2024-03-12..2024-03-14")
+    assert [plan.window.start for plan in found] == [
+        START + timedelta(days=1),
+        START + timedelta(days=2),
+    ]
+    full = Results(results.root, name="full", mode="full", days=10).export
+    assert [len(asked(full, text)) for text in ("2024-03-12", "2024-03-01..2024-03-03")] == [1, 1]
+    (of_ten,), (of_two,) = asked(full, "2024-03-12"), asked(full, "2024-03-01..2024-03-03")
+    assert of_ten.window.end - of_ten.window.start == timedelta(days=10)
+    assert of_two.window.end - of_two.window.start == timedelta(days=2)

@@ -149,6 +149,7 @@ def tables(con: duckdb.DuckDBPyConnection, first: date, after: date, names: Name
             lines = {name: series.title for name, series in columns.items() if series.metric not in AMOUNTS}
             for campaign, name in _having(con, group):
                 yield from graph.tables(
+                    con,
                     table,
                     Graph(
                         name=f"{slug(campaign)}-{group.name}",

@@ -172,7 +172,7 @@ def tables(
             )
             yield table
             if charts:
-                yield from graph.tables(table, _graph(campaign, table, columns), names)
+                yield from graph.tables(con, table, _graph(campaign, table, columns), names)
 
 
 def _by_statistic(campaign: Campaign, names: Names) -> Iterator[tuple[str, str, list[Column]]]:

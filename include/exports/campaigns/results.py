@@ -67,7 +67,7 @@ class CampaignResultsExport(Export):
     """What columns are called: as the series of Braze's charts (`series`), or as the fields of its API (`api`)."""
     charts: bool = False
     """Also draw the historical performance graph of each file of a `full` export, as a PNG and as an interactive page:
-    for `groups`, of each campaign that has the group's channels."""
+    for `groups`, of each campaign that has the group's channels. Nothing but zeros is not drawn."""
 
     RANGES: ClassVar[bool] = True
 

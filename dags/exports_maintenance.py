@@ -1,18 +1,12 @@
-<<<<<<< HEAD
-"""# Staging is cleaned and ends are announced, every day
-=======
-"""# Staging and destinations are cleaned, every day
->>>>>>> f6113fc (Maintenance removes at destinations what runs have left that never published, and says how much; a refusal is one line of the log)
+"""# Staging and destinations are cleaned and ends are announced, every day
 
 Removes what exports have staged and nobody has needed for a week: records as they were read, files as they were
 delivered. A window can be delivered again without asking its source (`resend`) as long as its staging is there.
 
-<<<<<<< HEAD
-Whoever has an alert on `ending` is told 30, 7 and 1 days before the schedule of an export ends.
-=======
 Removes at the destinations what runs have delivered that ended before they published, also a week later: files that no
 manifest names, and only those that these runs have noted in staging. How much was removed is in the log and in XCom.
->>>>>>> f6113fc (Maintenance removes at destinations what runs have left that never published, and says how much; a refusal is one line of the log)
+
+Whoever has an alert on `ending` is told 30, 7 and 1 days before the schedule of an export ends.
 
 Set the Airflow Variable `exports_staging_days` to keep it longer or shorter.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from airflow.sdk import DAG, get_current_context, task
 
@@ -16,7 +15,7 @@ STAGING_DAYS_VARIABLE = "exports_staging_days"
 
 
 def build(doc: str | None) -> DAG:
-    """The DAG that cleans the staging area every day."""
+    """The DAG that cleans up every day, and tells of schedules that end."""
     with DAG(
         dag_id=MAINTENANCE,
         schedule="@daily",
@@ -35,8 +34,7 @@ def build(doc: str | None) -> DAG:
             from include.exports.maintain import maintain
 
             days = float(Variable.get(STAGING_DAYS_VARIABLE, default="7"))
-            beside = Path(get_current_context()["dag"].fileloc).parent
-            exports = {found.export.name: found.export for found in catalog.read(beside).declared}
+            exports = {item.export.name: item.export for item in catalog.read().declared}
             return asdict(maintain(*staging_area(), datetime.now(UTC) - timedelta(days=days), exports))
 
         @task

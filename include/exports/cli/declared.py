@@ -93,7 +93,9 @@ def plan(name: Name, window: WindowOption = None) -> None:
         "scheduled time": what.window.as_of.isoformat(),
         "destination": repr(export.destination),
         "folder": f"{what.folder}/",
-        "files": what.part(0, len(shards), 0, "<first 32 hex digits of sha256>"),
+        "files": what.part(
+            0, len(shards), 0, "<first 32 hex digits of sha256>", name="<table>" if export.outline else "part"
+        ),
         "manifest": what.manifest,
         "views": ", ".join(names(what, "<run>").values()) or "none",
         "shards": f"{len(shards)}",

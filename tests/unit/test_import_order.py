@@ -58,7 +58,7 @@ ORDER = [
     ["dag", "download"],
     ["maintenance"],
     ["locate", "scratch"],
-    ["run", "new", "doctor"],
+    ["run", "new", "doctor", "offer"],
     ["cli.terminal"],
     ["cli.*"],
     ["cli"],

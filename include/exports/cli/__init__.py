@@ -1,8 +1,8 @@
-"""The command line: list, check, plan, run, verify, share, doctor, new.
+"""The command line: list, check, eligible, plan, run, verify, share, doctor, new.
 
-Exit codes: 0 all is well; 1 a run failed, delivered files differ from their manifest, or a destination lacks what a
-delivery needs; 2 the question cannot be answered: a wrong definition, an unknown name, a source that is not there,
-nothing that was published.
+Exit codes: 0 all is well; 1 a run failed, delivered files differ from their manifest, a destination lacks what a
+delivery needs, or a source has what cannot be exported as it is; 2 the question cannot be answered: a wrong definition,
+an unknown name, a source that is not there, nothing that was published.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 app.command("list")(declared.list_exports)
 app.command()(declared.check)
+app.command()(declared.eligible)
 app.command()(declared.plan)
 app.command()(declared.run)
 app.command()(delivered.verify)

@@ -148,6 +148,33 @@ def run(
         out.print(escape(done["manifest"]))
 
 
+def eligible(
+    source: Annotated[str, typer.Argument(help="A source as JSON, the path of a lake, or an Airflow connection.")],
+) -> None:
+    """List what a source could export, and what stands against it: columns, types, columns of time, problems.
+
+    Example: `python -m include.exports eligible lake/open_bandit`
+
+    Example: `python -m include.exports eligible warehouse`
+    """
+    from include.exports.offer import offers
+
+    prepare_airflow()
+    problems = False
+    try:
+        for offer in offers(source):
+            state = "[yellow]not yet[/yellow]" if offer.problems else "[green]eligible[/green]"
+            out.print(f"{state}  {escape(offer.name)}")
+            facts = [("columns", ", ".join(offer.columns)), ("time", ", ".join(offer.time_columns) or "none known")]
+            for label, text in [*facts, *(("problem", problem) for problem in offer.problems)]:
+                out.print(f"    {label:<8}  {escape(text)}")
+            problems = problems or bool(offer.problems)
+    except ExportError as error:
+        raise refused(error) from None
+    if problems:
+        raise typer.Exit(FAILED)
+
+
 def new() -> None:
     """Write a definition into Airflow's DAGs folder from a few answers, and check it.
 

@@ -117,6 +117,7 @@ $(AZURITE) $(OPENPGP): | .venv/synced
 lake/open_bandit: | .venv/synced
 	@$(PY) -m include.local.lake
 	@$(PY) -m include.local.events
+	@$(PY) -m include.local.profiles
 
 benchmarks/.venv/synced: $(LOCKS) | $(UV)
 	@$(UV) venv --quiet --allow-existing --python .venv/bin/python benchmarks/.venv

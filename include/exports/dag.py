@@ -134,7 +134,7 @@ def build(export: Export, doc: str | None) -> DAG:
             stages = _stages(export)
             result = stages.publish_manifest()
             outlet_events[published].extra = result | {"window": str(stages.window)}
-            _record(stages, "delivered", rows=result["rows"], files=result["files"], where=result["manifest"])
+            _record(stages, "delivered", rows=stages.delivered_rows(), where=result["manifest"])
             report(export, result, get_current_context()["task"])
             return result
 

@@ -71,17 +71,17 @@ def send(
             if person.address is None:
                 log.warning("no address is known of user %r, who gets no link; add it to exports_people", person.user)
                 continue
-            links = {path: address(link, destination, store, path, person.user) for path in published.paths()}
+            links = {path: address(link.expires, destination, store, path, person.user) for path in published.paths()}
             _mail(link, subject, published, links, person.address)
             log.info("sent %d link(s) to %s", len(links), person.address)
             sent[person.user] = [posixpath.basename(path) for path in links]
     return sent
 
 
-def address(link: EmailLink, destination: Any, store: Store, path: str, user: str) -> str:
+def address(expires: timedelta, destination: Any, store: Store, path: str, user: str) -> str:
     """A link to the file at `path`: the store's own, which anybody can use, or one that only `user` can."""
     try:
-        return store.share_link(path, link.expires)
+        return store.share_link(path, expires)
     except DeliveryRefused as error:
         log.info("a signed-in user gets the file from Airflow: %s", error)
     import jwt
@@ -90,7 +90,7 @@ def address(link: EmailLink, destination: Any, store: Store, path: str, user: st
     claims = {
         "aud": AUDIENCE,
         "sub": user,
-        "exp": datetime.now(UTC) + link.expires,
+        "exp": datetime.now(UTC) + expires,
         "destination": destination.model_dump(mode="json"),
         "path": path,
     }

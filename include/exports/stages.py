@@ -156,6 +156,15 @@ class Stages:
         restated = [result.manifest for result in results[:-1] if result.changed]
         return asdict(results[-1]) | {"restated": restated}
 
+    def delivered_rows(self) -> dict[str, int]:
+        """Rows of each table that the run has delivered."""
+        rows: dict[str, int] = {}
+        for shard in range(len(self.staging.read("plan.json")["shards"])):
+            for table in map(_delivered, self.staging.read(f"deliver-{shard:05d}.json")["tables"]):
+                name = table.table.name or self.export.dataset_name
+                rows[name] = rows.get(name, 0) + sum(file.staged.rows for file in table.files)
+        return rows
+
     def send_links(self, asked: Person) -> dict[str, list[str]]:
         """Mail links to the files that are current in the run's window; the names of the files by person.
 

@@ -31,7 +31,7 @@ from include.exports.run import run
 from include.exports.schedules import Once
 from include.exports.verify import verify
 from include.exports.window import intervals
-from include.local import database, environment, events, lake, open_bandit, stores
+from include.local import database, environment, events, lake, open_bandit, profiles, stores
 from include.local.quiet import output_to
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ def main(arguments: Sequence[str]) -> int:
         dataset = lake.build()
         events.build()
         open_bandit.build()
+        profiles.build()
         database.initialize()
     console.print(f"Sample lake: {_short(dataset.as_uri())}")
     found = catalog.read()

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+
+from include.local.lake import LAKE
 
 if TYPE_CHECKING:
     import sqlite3
@@ -104,3 +107,18 @@ def write_table(profiles: Sequence[dict[str, Any]], database: sqlite3.Connection
     ]
     database.executemany(f"INSERT INTO profiles VALUES ({places})", rows)
     database.commit()
+
+
+def build(lake: Path = LAKE) -> Path:
+    """The folder of the profiles of the sample events' users in `lake`, built when it is missing; it appears whole."""
+    place = lake / "profiles"
+    if not place.exists():
+        partial = lake / ".profiles.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        write_lake(generate([f"user-{number:06d}" for number in range(500)]), partial)
+        partial.rename(place)
+    return place
+
+
+if __name__ == "__main__":
+    build()

@@ -15,7 +15,7 @@ from urllib.error import HTTPError
 
 from rich.console import Console
 
-from include.local import database, environment, events, lake, open_bandit, processes
+from include.local import database, environment, events, lake, open_bandit, processes, profiles
 from include.local.quiet import output_to
 from include.local.rest import Rest
 
@@ -51,6 +51,7 @@ def main() -> None:
     lake.build()
     events.build()
     open_bandit.build()
+    profiles.build()
     if not (home / PASSWORDS).exists():
         environment.write_secret(home / PASSWORDS, json.dumps({USER: secrets.token_urlsafe(12)}))
     with output_to(logs / "database.log"):

@@ -42,6 +42,7 @@ def test_every_sample_is_declared_without_error():
     found = catalog.read()
     assert found.errors == ()
     assert [item.export.name for item in found.declared] == [
+        "campaign_recipients",
         "campaign_results_daily",
         "clicks_for_partner",
         "impressions_daily",

@@ -24,7 +24,7 @@ from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from fastapi.testclient import TestClient
 from include.exports import LocalDestination
 from include.exports.destinations import connect
-from include.exports.share import ALGORITHM, AUDIENCE, EmailLink, address
+from include.exports.share import ALGORITHM, AUDIENCE, address
 
 destination = LocalDestination(path=str(root / "out"))
 app = create_app()
@@ -32,8 +32,7 @@ manager = app.state.auth_manager
 
 def link(user, path="a/part-1.csv.zip", expires=timedelta(hours=4)):
     with connect(destination) as store:
-        made = EmailLink.model_construct(expires=expires)
-        return address(made, destination, store, path, user).removeprefix("http://localhost:8080")
+        return address(expires, destination, store, path, user).removeprefix("http://localhost:8080")
 
 def forged(**changes):
     claims = jwt.decode(link("kim").partition("token=")[2], options={"verify_signature": False})

@@ -98,15 +98,21 @@ def share(
     name: Name,
     window: WindowOption = None,
     expires: Annotated[str, typer.Option(help="How long the links work, such as `7d`, `12h` or `30m`.")] = "7d",
+    user: Annotated[
+        str | None, typer.Option(help="Airflow user who gets the files from Airflow, where the store signs no links.")
+    ] = None,
 ) -> None:
     """Print links at which anybody can read the manifest and the files of each published window.
 
-    Who has a link needs no account, so pass it on as you would the files.
+    Who has a link needs no account, so pass it on as you would the files. A store that signs none needs `--user`: that
+    user opens the links, signed in to Airflow, and nobody else does.
 
     Example: `python -m include.exports share impressions_daily --window 2019-11-24 --expires 12h`
     """
     from include.exports import destinations
     from include.exports.manifest import Manifest
+    from include.exports.permissions import person
+    from include.exports.share import address
 
     match = re.fullmatch(r"([1-9]\d{0,3})([dhm])", expires)
     if not match:
@@ -114,8 +120,10 @@ def share(
     lasts = timedelta(**{UNITS[match[2]]: int(match[1])})
     _prepare()
     export = find(name)
-    plans, links = asked(export, window), {}
     try:
+        if user:
+            export = export.acting_for(person(user))
+        plans, links = asked(export, window), {}
         with destinations.connect(export.destination) as store:
             for plan in plans:
                 document = _published(store, plan.manifest, missing_ok=len(plans) > 1 and export.on_empty == "skip")
@@ -124,7 +132,9 @@ def share(
                 manifest = Manifest.model_validate_json(document)
                 views = [plan.view(view) for view in manifest.export.views]
                 for path in (plan.manifest, *views, *manifest.paths()):
-                    links[path] = store.share_link(path, lasts)
+                    links[path] = (
+                        address(lasts, export.destination, store, path, user) if user else store.share_link(path, lasts)
+                    )
     except ExportError as error:
         raise refused(error) from None
     for path, link in links.items():

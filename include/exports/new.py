@@ -18,6 +18,7 @@ FORMATS = {
     "json": 'JsonFiles(compression="gzip")',
     "csv": 'CsvFiles(compression="gzip")',
     "parquet": 'ParquetFiles(compression="zstd")',
+    "xlsx": "XlsxFiles()",
 }
 SCHEDULES = {
     "once": "Once(at={start})",

@@ -33,3 +33,11 @@ def test_both_bounds_are_the_window_and_none_is_the_run_s_own(daily):
 def test_what_is_not_a_window_is_refused(daily, start, end, message):
     with pytest.raises(NotEligible, match=message):
         asked(daily, start, end)
+
+
+def test_a_full_export_can_be_asked_for_a_moment_alone(daily):
+    full = type(daily)(**(dict(daily) | {"mode": "full"}))
+    start, end = asked(full, None, "2019-11-24T06:00:30Z")
+    assert (start, end.isoformat()) == (None, "2019-11-24T06:00:30+00:00")
+    with pytest.raises(NotEligible, match="give both, or neither"):
+        asked(full, "2019-11-24T06:00:30Z", None)

@@ -50,7 +50,9 @@ def test_no_rows_are_a_header_alone(tmp_path: Path) -> None:
 
 
 def test_text_that_is_longer_than_a_cell_is_refused_and_leaves_no_file(tmp_path: Path) -> None:
-    with pytest.raises(SourceRefused, match="long: text of 32,768 characters in row 1 does not fit a cell"):
+    with pytest.raises(
+        SourceRefused, match="long: text of 32,768 characters in row 1 does not fit a cell, which has at most 32,767"
+    ):
         write(XlsxFiles(), connect(2), "select repeat('x', 32768) as long", tmp_path / "f.xlsx")
     assert not (tmp_path / "f.xlsx").exists()
 
@@ -58,3 +60,15 @@ def test_text_that_is_longer_than_a_cell_is_refused_and_leaves_no_file(tmp_path:
 def test_a_file_has_no_more_rows_than_a_sheet() -> None:
     assert XlsxFiles().max_rows == 1_048_575
     assert isinstance(XlsxFiles(max_rows=1_048_576), Broken)
+
+
+def test_what_a_cell_cannot_hold_is_text_and_no_number_is_guessed(tmp_path: Path) -> None:
+    query = """
+        select date '1899-12-31' as early, 'infinity'::date as never, timestamp '2024-05-01 12:00:00.000001' as precise,
+               'nan'::double as nan, 0.1::double as share, 12345678901234567.5::decimal(38, 1) as exact,
+               -1234567890.25::decimal(18, 2) as amount"""
+    write(XlsxFiles(), connect(1), query, tmp_path / "f.xlsx")
+    _, row = load_workbook(tmp_path / "f.xlsx").active.iter_rows(values_only=True)
+    assert row == (
+        "1899-12-31", None, "2024-05-01T12:00:00.000001", None, 0.1, "12345678901234567.5", -1234567890.25,
+    )  # fmt: skip

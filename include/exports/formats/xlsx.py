@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
@@ -29,18 +30,21 @@ SHEET_ROWS = 1_048_576
 LONGEST_TEXT = 32_767
 """Characters of a cell."""
 EXACT_DIGITS = 15
-"""What a spreadsheet keeps of a number. A longer one is text."""
+"""What a spreadsheet keeps of an integer or a decimal. A longer one is text."""
+FIRST_YEAR = 1900
 CREATED = datetime(2000, 1, 1, tzinfo=UTC)
 """What a workbook says of its own age: it has the same bytes every time."""
 WIDTH = 12, 40
 """Characters that a column shows, at least and at most."""
 BATCH_ROWS = 8192
 NUMERIC = {"tinyint", "smallint", "integer", "bigint", "utinyint", "usmallint", "uinteger", "ubigint", "decimal"}
+FLOATS = {"float", "double"}
 
 
 class XlsxFiles(Files):
-    """Workbooks of one sheet with a bold header that stays in sight. Numbers, dates and booleans are such cells, all
-    else is text as in CSV, and never a formula or a link."""
+    """Workbooks of one sheet with a bold header that stays in sight. Numbers, dates and booleans are such cells, where
+    a cell can hold them: 15 digits of an integer or decimal, dates from 1900 on, milliseconds. All else is text as in
+    CSV, and never a formula or a link. A floating number has 16 digits, NaN and infinities are empty cells."""
 
     type: Literal["xlsx"] = "xlsx"
     compression: Literal["none"] = "none"
@@ -96,8 +100,9 @@ def _write(con: duckdb.DuckDBPyConnection, query: str, path: Path, progress: Pro
         sheet.write_row(0, 0, [column.name for column in found], workbook.add_format({"bold": True}))
         styles = [workbook.add_format(_FORMATS.get(kind(column.type), {})) for column in found]
         for rows, row in enumerate(_rows(con, query, found), 1):
-            for number, value in enumerate(row):
-                _write_cell(sheet, (rows, number), value, styles[number], found[number].name)
+            for number, text in enumerate(row):
+                if text is not None:
+                    _write_cell(sheet, (rows, number), text, styles[number], found[number])
             progress.advance(rows=1)
     return rows
 
@@ -105,38 +110,32 @@ def _write(con: duckdb.DuckDBPyConnection, query: str, path: Path, progress: Pro
 _FORMATS = {"date": {"num_format": "yyyy-mm-dd"}, "timestamp": {"num_format": "yyyy-mm-dd hh:mm:ss"}}
 
 
-def _rows(con: duckdb.DuckDBPyConnection, query: str, found: Sequence[Column]) -> Iterator[tuple[Any, ...]]:
-    values = ", ".join(f"{_value(column)} as {identifier(column.name)}" for column in found)
+def _rows(con: duckdb.DuckDBPyConnection, query: str, found: Sequence[Column]) -> Iterator[tuple[str | None, ...]]:
+    """The values as the contract has them in text: what it refuses is refused here too."""
+    values = ", ".join(f"{csv_text(column, Policy())} as {identifier(column.name)}" for column in found)
     result = con.execute(f"select {values} from ({query})")
     while batch := result.fetchmany(BATCH_ROWS):
         yield from batch
 
 
-def _value(column: Column) -> str:
-    """SQL of what becomes of the value: a number, a date, a boolean, or text."""
-    if kind(column.type) in {*NUMERIC, *_FORMATS, "boolean"}:
-        return identifier(column.name)
-    return csv_text(column, Policy())
-
-
-def _write_cell(sheet: Any, place: tuple[int, int], value: Any, style: Any, name: str) -> None:
-    if value is None:
-        return
-    if isinstance(value, str):
-        if len(value) > LONGEST_TEXT:
-            raise SourceRefused(
-                f"{name}: text of {len(value):,} characters in row {place[0]:,} does not fit a cell, which has at most"
-                f" {LONGEST_TEXT:,}; leave the column out, or declare CsvFiles"
-            )
-        sheet.write_string(*place, value)
-    elif isinstance(value, bool):
-        sheet.write_boolean(*place, value)
-    elif hasattr(value, "year"):
-        if value.year < 1900:  # noqa: PLR2004  # where the calendar of spreadsheets begins
-            sheet.write_string(*place, value.isoformat())
-        else:
-            sheet.write_datetime(*place, value, style)
-    elif len(str(value).lstrip("-").replace(".", "").strip("0")) > EXACT_DIGITS:
-        sheet.write_string(*place, str(value))
+def _write_cell(sheet: Any, place: tuple[int, int], text: str, style: Any, column: Column) -> None:
+    """A number, a date or a boolean where a cell can hold it exactly, else text."""
+    name = kind(column.type)
+    if name == "boolean":
+        sheet.write_boolean(*place, text == "true")
+    elif name in FLOATS or (name in NUMERIC and len(text.lstrip("-").replace(".", "").strip("0")) <= EXACT_DIGITS):
+        sheet.write_number(*place, float(text) if name in FLOATS else Decimal(text))
+    elif name in _FORMATS and _has_cell(moment := datetime.fromisoformat(text)):
+        sheet.write_datetime(*place, moment, style)
+    elif len(text) > LONGEST_TEXT:
+        raise SourceRefused(
+            f"{column.name}: text of {len(text):,} characters in row {place[0]:,} does not fit a cell, which has"
+            f" at most {LONGEST_TEXT:,}; leave the column out, or declare CsvFiles"
+        )
     else:
-        sheet.write_number(*place, value)
+        sheet.write_string(*place, text)
+
+
+def _has_cell(moment: datetime) -> bool:
+    """Whether a spreadsheet has the moment: its calendar begins in 1900, and its clock has milliseconds."""
+    return moment.year >= FIRST_YEAR and moment.microsecond % 1000 == 0

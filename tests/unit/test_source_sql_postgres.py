@@ -467,3 +467,9 @@ def test_memory_does_not_grow_with_the_rows(con: duckdb.DuckDBPyConnection) -> N
 
     few = peak(200_000)  # 44 MB
     assert peak(2_000_000) - few < 60_000_000  # 440 MB
+
+
+def test_the_newest_record_is_asked_of_the_database() -> None:
+    start = datetime(2013, 1, 1, tzinfo=UTC)
+    assert sql.newest(FLIGHTS, Request(start=start)) == datetime(2014, 1, 1, 4, tzinfo=UTC)
+    assert sql.newest(FLIGHTS, Request(start=start.replace(year=2020))) is None

@@ -59,6 +59,12 @@ AUDIT_VARIABLE = "exports_audit"
 AUDIT_CONNECTION_VARIABLE = "exports_audit_conn_id"
 """Airflow Variable with the connection of the audit area, when that is an object store."""
 
+ACCESS = {
+    "see": {"DAGs": {"can_read"}, "DAG Runs": {"can_read"}},
+    "run": {"DAGs": {"can_read", "can_edit"}, "DAG Runs": {"can_read", "can_create"}},
+}
+"""What the rights of a role in a definition are in Airflow's words."""
+
 
 def build(export: Export, doc: str | None) -> DAG:
     """The DAG of `export`, with `doc` as its documentation in the UI."""
@@ -76,6 +82,7 @@ def build(export: Export, doc: str | None) -> DAG:
         doc_md=doc,
         tags=[*export.tags, "export", export.mode, export.destination.type, *_ends(export)],
         params=trigger_form.params(export),
+        access_control={role: ACCESS[right] for role, right in export.access.items()} or None,
         max_active_tasks=8,
         deadline=DeadlineAlert(
             reference=DeadlineReference.DAGRUN_QUEUED_AT,

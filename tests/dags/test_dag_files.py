@@ -147,3 +147,16 @@ print(json.dumps(documents, sort_keys=True, default=str))
         )
         texts.add(done.stdout.splitlines()[-1])
     assert len(texts) == 1
+
+
+@pytest.mark.filterwarnings("ignore:The airflow.security.permissions module is deprecated")
+def test_the_roles_of_a_definition_see_or_run_its_dag_and_no_other():
+    from include.exports.dag import build
+
+    export = catalog.read().find("impressions_daily")
+    dag = build(type(export)(**dict(export) | {"access": {"finance": "see", "marketing": "run"}}), doc=None)
+    assert dag.access_control == {
+        "finance": {"DAGs": {"can_read"}, "DAG Runs": {"can_read"}},
+        "marketing": {"DAGs": {"can_read", "can_edit"}, "DAG Runs": {"can_read", "can_create"}},
+    }
+    assert build(export, doc=None).access_control is None

@@ -32,9 +32,11 @@ def test_everything_airflow_needs_is_set_and_stays_the_same(tmp_path: Path) -> N
 
     assert second == first
     assert len(first.pop("AIRFLOW__API_AUTH__JWT_SECRET")) == 64
-    key = first.pop("AIRFLOW_CONN_EXPORTS_MASK_KEY")
-    assert key.startswith("generic://:")
-    assert len(key) == len("generic://:@") + 64
+    keys = [first.pop(f"AIRFLOW_CONN_EXPORTS_{name}_KEY") for name in ("LINK", "MASK")]
+    for key in keys:
+        assert key.startswith("generic://:")
+        assert len(key) == len("generic://:@") + 64
+    assert keys[0] != keys[1]
     assert {name: value for name, value in first.items() if name.startswith("AIRFLOW")} == {
         "AIRFLOW_HOME": "airflow",
         "AIRFLOW__API__HOST": "127.0.0.1",

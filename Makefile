@@ -1,6 +1,6 @@
 # What people and CI do with this project on one machine. Needs CPython 3.11-3.13, pip and make.
 
-.PHONY: help demo up down list check plan run verify share doctor new test contract lint docs bench lock clean
+.PHONY: help demo up down list check plan run verify share doctor new test e2e contract lint docs bench lock clean
 
 # The newest Python in range that really runs: a version manager's shim may be there and not work.
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
@@ -22,7 +22,7 @@ unexport AIRFLOW_HOME
 unexport PYTHONDONTWRITEBYTECODE
 
 help: ## List these targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1@/p' Makefile | awk -F@ '{ printf "%-14s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z0-9]*\):.*## /  make \1@/p' Makefile | awk -F@ '{ printf "%-14s %s\n", $$1, $$2 }'
 
 demo: .venv/synced $(if $(filter adls blob dlz,$(STORE)),$(AZURITE)) ## Run every sample export and show what it delivered: [STORE=s3]
 	@$(PY) -m include.local.demo $(STORE)
@@ -59,6 +59,9 @@ new: .venv/synced ## Write a definition from a few answers
 
 test: .venv/synced $(AZURITE) $(OPENPGP) ## Run all tests
 	@$(PY) -m pytest
+
+e2e: .venv/synced ## Operate exports in a running Airflow: schedule, backfill, alert, kill
+	@$(PY) -m pytest tests/e2e/test_airflow.py -m large
 
 contract: .venv/synced $(AZURITE) ## Hold every destination to its contract, and note what they do: [DEST=s3]
 	@$(PY) -m pytest tests/contract --outcomes docs/contract.json $(if $(DEST),-k '[$(DEST)')

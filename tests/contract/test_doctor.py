@@ -78,9 +78,13 @@ def test_who_may_not_write_is_told_which_right_is_missing(rig):
 def test_who_may_write_and_not_read_is_told_so_and_what_may_be_there(tmp_path, monkeypatch):
     rig = S3Rig(tmp_path, monkeypatch)
     done = examined(rig, rig.by("blind"))
-    assert "grant s3:GetObject on it" in facts(done, "signs in and writes")
-    (path,) = rig.visible()
-    assert (done.remains.stays, done.remains.may_stay) == ([], [f"{rig.destination.place}/{path}"])
+    assert "grant this action to Airflow connection 'blind' (it takes the right to read)" in facts(
+        done, "reads it back"
+    )
+    assert "grant s3:GetObject on it, so that it can be verified" in facts(done, "large file")
+    assert sorted(done.remains.stays + done.remains.may_stay) == sorted(
+        f"{rig.destination.place}/{path}" for path in rig.visible()
+    ), "it may not remove anything either"
 
 
 def test_who_is_refused_is_told_which_connection_is_wrong(rig):

@@ -188,7 +188,7 @@ def test_a_document_whose_writer_was_killed_is_taken_over(rig):
     started = time.monotonic()
     with connect(rig.by("quick")) as store:
         store.write("m.json", b"{}", None)
-    assert 1.5 <= time.monotonic() - started < 5
+    assert 1.5 <= time.monotonic() - started < 45
     assert (rig.visible(), rig.leftovers()) == ({"m.json": b"{}"}, [])
 
 

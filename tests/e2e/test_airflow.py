@@ -1,4 +1,7 @@
-"""What people do with exports in a running Airflow, and what becomes of a run when parts of Airflow die."""
+"""What people do with exports in a running Airflow, and what becomes of a run when parts of Airflow die.
+
+`make e2e` runs it. It is not part of `make test`: on SQLite, Airflow's scheduler itself fails now and then.
+"""
 
 import gzip
 import json
@@ -17,6 +20,8 @@ from tests.rigs import airflow, inbox
 from tests.rigs.airflow import Airflow
 from tests.rigs.inbox import Hooks, Mailbox
 from tests.rigs.postgres import PASSWORD, USER, Postgres
+
+pytestmark = pytest.mark.large
 
 DAG = '''"""An export of the tests."""
 from include.exports import *

@@ -122,7 +122,7 @@ app(["check"])"""
     began = time.monotonic()
     done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, check=False, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "ok  events  events.py\n", "")
-    assert time.monotonic() - began < 5, "a moment, also on a busy machine"
+    assert time.monotonic() - began < 30, "a moment, also on a busy machine"
 
 
 # plan

@@ -116,7 +116,15 @@ class S3Store:
 
     def _verified(self, path: str, expected: Stored, answer: Mapping[str, Any]) -> Stored:
         """What was expected, when the store's checksum says so: in its answer, or, as some stores do, when asked."""
-        if _checksum(answer.get("ChecksumSHA256")) != expected.checksum and (found := self.stat(path)) != expected:
+        if _checksum(answer.get("ChecksumSHA256")) == expected.checksum:
+            return expected
+        found = self.stat(path)
+        if found is None:
+            raise DeliveryRefused(
+                f"{self.url(path)} was sent but may not be looked at; grant s3:GetObject on it, so that it can be"
+                " verified"
+            )
+        if found != expected:
             raise VerificationError(f"{self.url(path)} was sent as {expected}, but the store holds {found}")
         return expected
 

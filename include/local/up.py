@@ -43,8 +43,9 @@ def main() -> None:
     environment.prepare()
     home = Path(os.environ["AIRFLOW_HOME"])
     record, address, logs = home / "processes.json", home / "address", home / "logs"
-    commands = [process.cmdline() for process in processes.alive(record)]
-    missing = [name for name in COMPONENTS if not any(name in command for command in commands)]
+    # The API server calls its processes api_server.
+    commands = [" ".join(process.cmdline()).replace("_", "-") for process in processes.alive(record)]
+    missing = [name for name in COMPONENTS if not any(f"airflow {name}" in command for command in commands)]
     if not missing:
         console.print(f"Airflow runs already at {address.read_text()}, {_login(home)}; make down stops it")
         return

@@ -16,10 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.rigs import airflow, inbox
-from tests.rigs.airflow import Airflow
+from tests.rigs import inbox
+from tests.rigs import running as rig
 from tests.rigs.inbox import Hooks, Mailbox
 from tests.rigs.postgres import PASSWORD, USER, Postgres
+from tests.rigs.running import Airflow
 
 pytestmark = pytest.mark.large
 
@@ -95,7 +96,7 @@ def running(root, mailbox, hooks, postgres, database) -> Iterator[Airflow]:
         "AIRFLOW_CONN_HOOK": json.dumps({"conn_type": "http", "host": f"http://127.0.0.1:{hooks.port}"}),
         "AIRFLOW_CONN_DB": postgres.airflow(database),
     }
-    with airflow.running(home, connections) as started:
+    with rig.running(home, connections) as started:
         yield started
 
 

@@ -39,16 +39,6 @@ def rig(tmp_path, monkeypatch):
     return AdlsRig(tmp_path, monkeypatch)
 
 
-@pytest.fixture
-def source(tmp_path):
-    def write(content: bytes):
-        path = tmp_path / "source"
-        path.write_bytes(content)
-        return path
-
-    return write
-
-
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory):
     return certificate.make(tmp_path_factory.mktemp("tls"))

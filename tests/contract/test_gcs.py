@@ -35,16 +35,6 @@ def rig(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def source(tmp_path):
-    def write(content: bytes):
-        path = tmp_path / "source"
-        path.write_bytes(content)
-        return path
-
-    return write
-
-
-@pytest.fixture
 def customer_key(monkeypatch):
     """An Airflow connection with a key of the customer's, by its id."""
 

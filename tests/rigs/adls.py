@@ -4,7 +4,7 @@ documented permissions."""
 from __future__ import annotations
 
 import re
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import cache
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -15,10 +15,10 @@ from include.exports import AdlsDestination
 from include.local.stores import adls, azurite, dfs
 from tests.rigs import azure
 from tests.rigs.blob import FEW
-from tests.rigs.http_faults import Fault, Front
+from tests.rigs.http_faults import BehindFront, Front
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     import pytest
@@ -42,7 +42,7 @@ def url(port: int) -> str:
     return f"http://127.0.0.1:{port}/{azurite.ACCOUNT}"
 
 
-class AdlsRig:
+class AdlsRig(BehindFront):
     """An empty container."""
 
     part_size = 1 << 20
@@ -104,23 +104,8 @@ class AdlsRig:
     def identity(self, path: str) -> object:
         return self.admin.get_blob_client(path).get_blob_properties().etag
 
-    @contextmanager
-    def breaking(self) -> Iterator[None]:
-        self.front.faults.append(Fault("503", 1_000, f"position={self.part_size}"))
-        yield
-        self.front.faults.clear()
-
-    def failing(self, how: str, times: int) -> None:
-        self.front.faults.append(Fault(how, times))
-
-    def requests(self) -> int:
-        return len(self.front.asked)
-
-    def connections(self) -> int:
-        return len(self.front.peers)
-
-    def address(self) -> tuple[str, int]:
-        return "127.0.0.1", self.front.port
+    def breaking(self) -> AbstractContextManager[None]:
+        return self.breaking_at(f"position={self.part_size}")
 
     def through(self, port: int) -> AdlsDestination:
         token = azurite.sas(self.container, adls.PERMISSION)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from include.exports import BlobDestination
 from include.local.stores import azurite, blob
 from tests.rigs import azure
-from tests.rigs.http_faults import Fault
+from tests.rigs.http_faults import BehindFront
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     import pytest
@@ -25,7 +24,7 @@ FEW = {"retry_total": 2, "retry_backoff_factor": 0.05}
 _numbers = count()
 
 
-class BlobRig:
+class BlobRig(BehindFront):
     """An empty container."""
 
     part_size = MIB
@@ -81,23 +80,8 @@ class BlobRig:
     def identity(self, path: str) -> object:
         return self.admin.get_blob_client(path).get_blob_properties().etag
 
-    @contextmanager
-    def breaking(self) -> Iterator[None]:
-        self.front.faults.append(Fault("503", 1_000, "blockid=MDAwMDE"))  # the second block, 00001-...
-        yield
-        self.front.faults.clear()
-
-    def failing(self, how: str, times: int) -> None:
-        self.front.faults.append(Fault(how, times))
-
-    def requests(self) -> int:
-        return len(self.front.asked)
-
-    def connections(self) -> int:
-        return len(self.front.peers)
-
-    def address(self) -> tuple[str, int]:
-        return "127.0.0.1", self.front.port
+    def breaking(self) -> AbstractContextManager[None]:
+        return self.breaking_at("blockid=MDAwMDE")  # the second block, 00001-...
 
     def through(self, port: int) -> Any:
         options = FEW | {"connection_timeout": 1, "read_timeout": 1}

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from include.exports import GcsDestination
 from include.local.stores.gcs import Emulator, Question, Refusal, connection, documented_rights
-from tests.rigs.http_faults import Answer, Fault, Front, Request
+from tests.rigs.http_faults import Answer, BehindFront, Fault, Front, Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -162,15 +162,15 @@ def token_front() -> Front:
 _numbers = count()
 
 
-class GcsRig:
+class GcsRig(BehindFront):
     """An empty bucket."""
 
     part_size = 8 << 20
 
     def __init__(self, _: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._emulator, self._front, self._monkeypatch = emulator(), front(), monkeypatch
+        self._emulator, self.front, self._monkeypatch = emulator(), front(), monkeypatch
         self._emulator.broken = False
-        self._front.reset()
+        self.front.reset()
         token_front().reset()
         self._bucket = f"exports-{next(_numbers)}"
         self._emulator.make_bucket(self._bucket)
@@ -184,7 +184,7 @@ class GcsRig:
     def connect_as(self, conn_id: str, name: str, key: Key, port: int | None = None, **extra: Any) -> None:
         """Make the Airflow connection of a service account. Two more tries, so that giving up takes no time."""
         account = key.account(name)
-        url = f"http://127.0.0.1:{port or self._front.port}"
+        url = f"http://127.0.0.1:{port or self.front.port}"
         document = connection(url, keyfile_dict=account, **{"num_retries": 2} | extra)
         self._monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", document)
 
@@ -230,7 +230,7 @@ class GcsRig:
         self._upload("resumable", "application/json", json.dumps({"name": path}).encode())
 
     def _upload(self, kind: str, content_type: str, body: bytes) -> None:
-        url = f"http://127.0.0.1:{self._front.port}/upload/storage/v1/b/{self._bucket}/o?uploadType={kind}"
+        url = f"http://127.0.0.1:{self.front.port}/upload/storage/v1/b/{self._bucket}/o?uploadType={kind}"
         headers = {"Authorization": "Bearer admin", "Content-Type": content_type}
         with request.urlopen(request.Request(url, body, headers)):  # the address of the test's own server
             pass
@@ -245,16 +245,10 @@ class GcsRig:
         self._emulator.broken = False
 
     def failing(self, how: str, times: int) -> None:
-        self._front.faults.append(Fault(how, times, "/upload/"))
+        self.front.faults.append(Fault(how, times, "/upload/"))
 
     def requests(self) -> int:
-        return len(self._front.asked) + len(token_front().asked)
-
-    def connections(self) -> int:
-        return len(self._front.peers)
-
-    def address(self) -> tuple[str, int]:
-        return "127.0.0.1", self._front.port
+        return super().requests() + len(token_front().asked)
 
     def through(self, port: int) -> GcsDestination:
         self.connect_as("through", "writer", self._emulator.key, port, num_retries=1, timeout=1)

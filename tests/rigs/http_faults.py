@@ -6,13 +6,14 @@ import os
 import socket
 import struct
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 WRITES = {"PATCH", "POST", "PUT"}
 
@@ -108,3 +109,28 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(answer.body)
 
     do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = _any  # noqa: N815  # http.server's names
+
+
+class BehindFront:
+    """What a rig answers the contract whose destination stands behind such a server."""
+
+    front: Front
+
+    @contextmanager
+    def breaking_at(self, text: str) -> Iterator[None]:
+        """Make every write fail meanwhile whose address has a text in it."""
+        self.front.faults.append(Fault("503", 1_000, text))
+        yield
+        self.front.faults.clear()
+
+    def failing(self, how: str, times: int) -> None:
+        self.front.faults.append(Fault(how, times))
+
+    def requests(self) -> int:
+        return len(self.front.asked)
+
+    def connections(self) -> int:
+        return len(self.front.peers)
+
+    def address(self) -> tuple[str, int]:
+        return "127.0.0.1", self.front.port

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import count
@@ -25,10 +24,10 @@ from werkzeug.test import create_environ, run_wsgi_app
 
 from include.exports import S3Destination
 from include.local.stores.s3 import client, connection, identity, policy
-from tests.rigs.http_faults import WRITES, Answer, Fault, Front, Request
+from tests.rigs.http_faults import WRITES, Answer, BehindFront, Front, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     import pytest
@@ -154,7 +153,7 @@ def moto() -> Server:
 _numbers = count()
 
 
-class S3Rig:
+class S3Rig(BehindFront):
     """An empty bucket of moto."""
 
     part_size = 5 << 20
@@ -162,7 +161,8 @@ class S3Rig:
     def __init__(self, _: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self._monkeypatch = monkeypatch
         self._server = moto()
-        self._server.front.reset()
+        self.front = self._server.front
+        self.front.reset()
         self._client = client("s3", self._server.url, self._server.keys["admin"])
         self._bucket = f"exports-{next(_numbers)}"
         self._client.create_bucket(Bucket=self._bucket)
@@ -229,23 +229,8 @@ class S3Rig:
     def identity(self, path: str) -> object:
         return self._server.written[f"/{self._bucket}/{path}"]
 
-    @contextmanager
-    def breaking(self) -> Iterator[None]:
-        self._server.front.faults.append(Fault("503", 1_000, "partNumber=2"))
-        yield
-        self._server.front.faults.clear()
-
-    def failing(self, how: str, times: int) -> None:
-        self._server.front.faults.append(Fault(how, times))
-
-    def requests(self) -> int:
-        return len(self._server.front.asked)
-
-    def connections(self) -> int:
-        return len(self._server.front.peers)
-
-    def address(self) -> tuple[str, int]:
-        return "127.0.0.1", self._server.front.port
+    def breaking(self) -> AbstractContextManager[None]:
+        return self.breaking_at("partNumber=2")
 
     def through(self, port: int) -> S3Destination:
         connection = airflow(f"http://127.0.0.1:{port}", self._server.keys["writer"], attempts=2, timeout=1)

@@ -15,6 +15,7 @@ from include.exports.engine import identifier, literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     import duckdb
 
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Events = Annotated[EventLake | EventTables, Field(discriminator="type")]
+
+
+def files(events: Events, start: datetime, end: datetime) -> tuple[str, ...]:
+    """Where the events of `[start, end)` are: files of a lake, or tables of a database."""
+    places = event_lake.files if isinstance(events, EventLake) else event_tables.files
+    return places(events, start, end)  # type: ignore[arg-type]  # the events are of the module's own model
 
 
 def found(events: Events, files: Sequence[str]) -> dict[str, tuple[str, ...]]:

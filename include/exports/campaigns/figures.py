@@ -13,10 +13,9 @@ from zoneinfo import ZoneInfo
 
 from pydantic import model_validator
 
-from include.exports.campaigns import event_lake, event_tables, names
-from include.exports.campaigns.event_lake import EventLake
+from include.exports.campaigns import event_lake, names
 from include.exports.campaigns.event_tables import EventTables
-from include.exports.campaigns.events import Events, found
+from include.exports.campaigns.events import Events, files, found
 from include.exports.campaigns.measure import Measurement, measure
 from include.exports.campaigns.rules import Rules
 from include.exports.errors import NotEligible
@@ -98,8 +97,7 @@ def newest(source: CampaignResults, request: Request) -> datetime | None:
 
 def shards(source: CampaignResults, request: Request) -> tuple[Shard, ...]:
     """One shard: a user who did something twice must be seen twice. Its files are those of all events of the run."""
-    files = event_lake.files if isinstance(source.events, EventLake) else event_tables.files
-    return (Shard(index=0, files=files(source.events, *_span(request))),)  # type: ignore[arg-type]  # of the same kind
+    return (Shard(index=0, files=files(source.events, *_span(request))),)
 
 
 def statement(source: CampaignResults, request: Request, shard: Shard) -> Statement:

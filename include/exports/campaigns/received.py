@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from include.exports.campaigns import event_lake, event_tables, names, profiles
-from include.exports.campaigns.event_lake import EventLake
+from include.exports.campaigns import names, profiles
 from include.exports.campaigns.event_tables import EventTables
 from include.exports.campaigns.event_types import EventRequest, event_types
-from include.exports.campaigns.events import Events, found, load
+from include.exports.campaigns.events import Events, files, found, load
 from include.exports.campaigns.measure import CONTROL
 from include.exports.campaigns.metrics.registry import CHANNELS
 from include.exports.campaigns.profiles import ADDED, USER, Profiles
@@ -90,8 +89,7 @@ def newest(source: CampaignRecipients, request: Request) -> datetime | None:
 
 def shards(source: CampaignRecipients, request: Request) -> tuple[Shard, ...]:
     """One shard: a user who received several messages is one record."""
-    files = event_lake.files if isinstance(source.events, EventLake) else event_tables.files
-    return (Shard(index=0, files=files(source.events, *_span(request))),)  # type: ignore[arg-type]  # of the same kind
+    return (Shard(index=0, files=files(source.events, *_span(request))),)
 
 
 def statement(source: CampaignRecipients, request: Request, shard: Shard) -> Statement:

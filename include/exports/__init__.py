@@ -36,7 +36,7 @@ from include.exports.governance import Policy
 from include.exports.manifest_file import ManifestFile, Views
 from include.exports.permissions import Grants, Permissions
 from include.exports.pgp import PgpEncryption
-from include.exports.schedules import Cron, Daily, Every, Monthly, Once, Weekly
+from include.exports.schedules import Cron, Daily, Every, Monthly, OnAsset, Once, Weekly
 from include.exports.share import EmailLink
 from include.exports.sources.hive import HivePartition
 from include.exports.sources.lake import LakeSource
@@ -77,6 +77,7 @@ __all__ = [
     "LocalDestination",
     "ManifestFile",
     "Monthly",
+    "OnAsset",
     "Once",
     "ParquetFiles",
     "Permissions",

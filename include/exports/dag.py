@@ -1,6 +1,7 @@
 """The Airflow DAG of an export. The only module that knows Airflow's tasks, and what our errors mean to them.
 
     validate_eligibility ▶ [ extract_records ▶ serialize_files ▶ deliver_files ] x shard ▶ publish_manifest
+    other_windows ▶ run_other_windows x window          of an incremental export on an asset
 
 Tasks hand each other only the run's shard numbers; plans, summaries and files go through staging. A task that is
 killed at any instant and run again ends as if it had run once.
@@ -27,14 +28,14 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from include.exports import trigger_form
 from include.exports.alert import Alerts, Occasion
 from include.exports.audit import Event, record
+from include.exports.cover import cover, others
 from include.exports.errors import ExportError, NotEligible, NothingToExport
 from include.exports.lineage import report
 from include.exports.link import ManifestLink
 from include.exports.notice import late, tell
 from include.exports.permissions import Person, acting_user, person
-from include.exports.schedules import Once
-from include.exports.timetable import timetable
-from include.exports.window import window
+from include.exports.schedules import OnAsset, Repeated
+from include.exports.timetable import timetable, upstream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,7 +70,7 @@ ACCESS = {
 def build(export: Export, doc: str | None) -> DAG:
     """The DAG of `export`, with `doc` as its documentation in the UI."""
     published = Asset(name=export.name, group="exports")
-    told = {event: functools.partial(tell, event, export.alerts, export.owner) for event in get_args(Occasion)}
+    told = {event: functools.partial(tell, event, export) for event in get_args(Occasion)}
     overdue = {
         "alerts": Alerts(alerts=export.alerts).model_dump_json(),
         "owner": export.owner,
@@ -77,6 +78,7 @@ def build(export: Export, doc: str | None) -> DAG:
     }
     with DAG(
         dag_id=export.name,
+        dag_display_name=export.display_name or export.name,
         schedule=timetable(export.schedule),  # start and end too, which the DAG must not have
         description=export.description,
         doc_md=doc,
@@ -140,7 +142,7 @@ def build(export: Export, doc: str | None) -> DAG:
             """Make the delivered files current by writing the manifest, then remove what it replaced."""
             stages = _stages(export)
             result = stages.publish_manifest()
-            outlet_events[published].extra = result | {"window": str(stages.window)}
+            outlet_events[published].extra = result | stages.window.document
             _record(stages, "delivered", rows=stages.delivered_rows(), where=result["manifest"])
             report(export, result, get_current_context()["task"])
             return result
@@ -158,7 +160,34 @@ def build(export: Export, doc: str | None) -> DAG:
         last.operator.operator_extra_links = (ManifestLink(),)  # type: ignore[attr-defined]  # an XCom until run
         if export.link:
             send_links(last)
+        if export.mode == "incremental" and isinstance(export.schedule, OnAsset):
+            _run_other_windows(export, export.schedule)
     return dag
+
+
+def _run_other_windows(export: Export, schedule: OnAsset) -> None:
+    """Tasks that start a run for each further window that the events of an asset tell of: each is a run of its own in
+    the UI, that fails, is repeated and is cleared by itself."""
+    from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+
+    asset = upstream(schedule)
+
+    @task(inlets=[asset])
+    def other_windows(*, inlet_events: Any = None) -> list[dict[str, Any]]:
+        """Which windows of the events are not the run's own, also of those that have come since.
+
+        Airflow keeps one note of an asset that has changed: events that come between the note and its run start none,
+        and are only told to the run of the next event.
+        """
+        context = get_current_context()
+        since = inlet_events[asset].after(context["dag_run"].run_after.isoformat())
+        found = others(export, context, since)
+        log.info("%d more windows: %s", len(found), ", ".join(each["trigger_run_id"] for each in found))
+        return found
+
+    TriggerDagRunOperator.partial(
+        task_id="run_other_windows", trigger_dag_id=export.name, logical_date=None, skip_when_already_exists=True
+    ).expand_kwargs(other_windows())
 
 
 def _stages(export: Export, *, begins: bool = False) -> Stages:
@@ -171,9 +200,7 @@ def _stages(export: Export, *, begins: bool = False) -> Stages:
 
     context = get_current_context()
     run, export = context["dag_run"], export.at(context["params"].get("elsewhere"))
-    own_start = None if export.mode == "full" else run.data_interval_start  # an interval is no range asked for
-    start, end = trigger_form.asked_window(export) or (own_start, run.data_interval_end)
-    covered = window(export, start, end, run.run_after)
+    covered = cover(export, context)
     root, conn_id = staging_area()
     staging = Staging(root=root, conn_id=conn_id, export=export.name, window=covered.key, run=run.run_id)
     stages = Stages(export, covered, staging)
@@ -213,7 +240,7 @@ def _record(stages: Stages, event: Event, **facts: Any) -> None:
 
 def _ends(export: Export) -> list[str]:
     """The last day of the schedule, as a tag."""
-    ends = None if isinstance(export.schedule, Once) else export.schedule.end
+    ends = export.schedule.end if isinstance(export.schedule, Repeated) else None
     return [f"ends {ends:%Y-%m-%d}"] if ends else []
 
 

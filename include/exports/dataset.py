@@ -11,7 +11,7 @@ from pydantic import Field
 from include.exports.columns import Columns, Order
 from include.exports.definition import Export
 from include.exports.errors import Problem
-from include.exports.schedules import Cron, Every, Once, Schedule
+from include.exports.schedules import Cron, Every, OnAsset, Once, Schedule
 from include.exports.sources import Request
 from include.exports.sources.lake import LakeSource
 from include.exports.sources.query import condition_problem
@@ -90,10 +90,10 @@ class DatasetExport(Export):
 
 
 def _at_midnight(schedule: Schedule, timezone: str) -> bool:
-    """Whether windows can begin at midnight of a time zone. Those of a cron expression are known when they are run."""
+    """Whether windows can begin at midnight of a time zone. Of cron and of an asset that is known when they are run."""
     if isinstance(schedule, Every):
         return False
-    if isinstance(schedule, Cron | Once):
+    if isinstance(schedule, Cron | OnAsset | Once):
         return True
     days = (datetime(2024, month, 1, int(schedule.at[:2]), int(schedule.at[3:])) for month in (1, 7))  # noqa: DTZ001
     begins = (day.replace(tzinfo=ZoneInfo(schedule.timezone)).astimezone(ZoneInfo(timezone)) for day in days)

@@ -68,6 +68,8 @@ class Export(Definition):
     type: str
     name: Name
     """Name of the export; it is the Airflow DAG id. Renaming it makes another export."""
+    display_name: Annotated[str, Field(min_length=1, max_length=2000)] | None = None
+    """What the Airflow UI calls the DAG, in any language; `name` when absent."""
     owner: str = Field(min_length=1)
     """Team or person to ask; shown in the Airflow UI."""
     description: str = ""
@@ -180,7 +182,7 @@ class Export(Definition):
     @property
     def unit(self) -> Unit:
         """The finest unit of time in which the ends of two published windows can differ."""
-        return "minute" if isinstance(self.schedule, Once) else self.schedule.unit
+        return self.schedule.unit
 
     def windows(self, window: Window) -> tuple[Window, ...]:
         """The windows that the run of `window` publishes, each with a folder and a manifest of its own, oldest first.

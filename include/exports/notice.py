@@ -6,16 +6,20 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from include.exports.alert import Alert, Alerts, Notice, Occasion, send
+from include.exports.cover import cover
+from include.exports.errors import NotEligible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from include.exports.definition import Export
 
 ALERTS_VARIABLE = "exports_alerts"
 """Airflow Variable with alerts of every export, besides its own: a JSON object `{"alerts": [{"type": ..., ...}]}`."""
 
 
-def tell(event: Occasion, alerts: Sequence[Alert], owner: str, context: Mapping[str, Any]) -> None:
-    """Send the alerts about the end of the task of `context`, Airflow's context of a task."""
+def tell(event: Occasion, export: Export, context: Mapping[str, Any]) -> None:
+    """Send the alerts of `export` about the end of the task of `context`, Airflow's context of a task."""
     ti, run = context["ti"], context["dag_run"]
     if (run.conf or {}).get("dry_run"):  # who asks for one looks at its log
         return
@@ -29,15 +33,15 @@ def tell(event: Occasion, alerts: Sequence[Alert], owner: str, context: Mapping[
     notice = Notice(
         export=ti.dag_id,
         event=event,
-        window=_window(run.data_interval_start, run.data_interval_end, run.conf),
+        window=_covered(export, context),
         stage=ti.task_id,
         reason=reason,
         remedy=remedy,
-        owner=owner,
+        owner=export.owner,
         run=run.run_id,
         link=ti.log_url,
     )
-    publish(alerts, notice)
+    publish(export.alerts, notice)
 
 
 def publish(alerts: Sequence[Alert], notice: Notice) -> None:
@@ -60,7 +64,7 @@ async def late(alerts: str, owner: str, after: str, context: Mapping[str, Any]) 
     notice = Notice(
         export=dag_id,
         event="late",
-        window=_window(run["data_interval_start"], run["data_interval_end"], run["conf"]),
+        window=_window(run),
         stage="",
         reason=f"has not ended by {deadline['deadline_time']}, {after} after it was queued",
         remedy="see in the UI which task it waits for; it goes on unless you stop it",
@@ -72,10 +76,21 @@ async def late(alerts: str, owner: str, after: str, context: Mapping[str, Any]) 
     await asyncio.to_thread(publish, Alerts.model_validate_json(alerts).alerts, notice)
 
 
-def _window(start: object, end: object, conf: Mapping[str, Any] | None) -> str:
-    """The window that was asked for when the run was triggered, else that of the run."""
-    asked = conf or {}
-    return f"{asked.get('window_start') or start} to {asked.get('window_end') or end}"
+def _covered(export: Export, context: Mapping[str, Any]) -> str:
+    """The window of the run of a task; empty when it is refused for having none."""
+    try:
+        return str(cover(export, context))
+    except NotEligible:
+        return ""
+
+
+def _window(run: Mapping[str, Any]) -> str:
+    """The window that was asked for when the run was triggered, else that of the run; empty when an asset started it,
+    whose events the triggerer is not told of."""
+    asked = run["conf"] or {}
+    start = asked.get("window_start") or run["data_interval_start"]
+    end = asked.get("window_end") or run["data_interval_end"]
+    return f"[{start or 'open'}, {end})" if end else ""
 
 
 def _of_all() -> tuple[Alert, ...]:

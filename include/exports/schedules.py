@@ -1,4 +1,5 @@
-"""When an export runs. Each run covers the interval since the run before it: a schedule is also a list of windows."""
+"""When an export runs. Each run covers the interval since the run before it, or what an asset's events say has changed:
+a schedule is also a list of windows."""
 
 from __future__ import annotations
 
@@ -63,6 +64,9 @@ class Repeated(Part):
         """The last instant at which a window may begin, in UTC: `ends` is the first at which none may."""
         return self.ends - timedelta(microseconds=1) if self.ends else None
 
+    def __str__(self) -> str:
+        return f"{self.cron} {self.timezone}"
+
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.starts and self.ends and self.starts >= self.ends:
@@ -87,6 +91,50 @@ class Once(Part):
     @property
     def ends(self) -> None:
         """It ends with its one run."""
+
+    @property
+    def unit(self) -> Unit:
+        """The time of its run is given to the minute."""
+        return "minute"
+
+    def __str__(self) -> str:
+        return "once"
+
+
+class OnAsset(Part):
+    """Each time an upstream asset changes: a run for every event of it, and for every window that events tell of.
+
+    The window of an `incremental` run is the one that the event says, by `window_start` and `window_end` in its extra
+    as an export's own events have them, else the data interval of the run that the event comes from. When events of
+    several windows come at once, the run covers the oldest and starts a run for each of the others. An event without
+    a window fails its run, which names it. A `full` run has everything as of the event.
+    """
+
+    type: Literal["on_asset"] = "on_asset"
+    timezone: TimeZone = "UTC"
+    """IANA time zone of the days and hours in names of folders."""
+    asset: Annotated[str, Field(min_length=1)]
+    """Name of the asset. That of an export is the export's name. An asset that no DAG declares becomes known to Airflow
+    by this, so that other systems can post its events to the REST API."""
+    uri: Annotated[str, Field(min_length=1)] | None = None
+    """URI of the asset, when a DAG declares it with one: `Asset("orders", uri="s3://lake/orders")`. Of two assets that
+    share a name but not a URI, Airflow disables one."""
+
+    @property
+    def starts(self) -> None:
+        """It has no first window."""
+
+    @property
+    def ends(self) -> None:
+        """It goes on as long as the asset changes."""
+
+    @property
+    def unit(self) -> Unit:
+        """An event may come, and its window end, at any time."""
+        return "minute"
+
+    def __str__(self) -> str:
+        return f"on asset {self.asset}"
 
 
 class Every(Repeated):
@@ -183,7 +231,7 @@ class Cron(Repeated):
         return self.expression
 
 
-Schedule = Annotated[Once | Every | Daily | Weekly | Monthly | Cron, Field(discriminator="type")]
+Schedule = Annotated[Once | Every | Daily | Weekly | Monthly | Cron | OnAsset, Field(discriminator="type")]
 
 
 def _instant(moment: datetime, timezone: str) -> datetime:

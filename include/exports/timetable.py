@@ -10,12 +10,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
+from airflow.sdk import Asset
 from airflow.timetables.base import DagRunInfo, TimeRestriction
 from airflow.timetables.interval import CronDataIntervalTimetable
 from airflow.timetables.simple import OnceTimetable
 from pendulum import instance
 
-from include.exports.schedules import Once
+from include.exports.schedules import OnAsset, Once
 
 if TYPE_CHECKING:
     from airflow.timetables.base import DataInterval, Timetable
@@ -108,9 +109,19 @@ class SingleTimetable(OnceTimetable):
         return cls(datetime.fromisoformat(data["at"]).astimezone(UTC))
 
 
-def timetable(schedule: Once | Repeated) -> Timetable:
-    """Airflow's timetable for a schedule."""
-    return SingleTimetable(schedule.starts) if isinstance(schedule, Once) else repeated(schedule)
+def timetable(schedule: Once | Repeated | OnAsset) -> Timetable | Asset:
+    """Airflow's timetable for a schedule, or the asset for one on an asset."""
+    match schedule:
+        case Once():
+            return SingleTimetable(schedule.starts)
+        case OnAsset():
+            return upstream(schedule)
+    return repeated(schedule)
+
+
+def upstream(schedule: OnAsset) -> Asset:
+    """The asset of a schedule. Not a reference to it: Airflow tells runs of references nothing of the events."""
+    return Asset(schedule.asset, uri=schedule.uri or schedule.asset)
 
 
 def repeated(schedule: Repeated) -> RepeatedTimetable:

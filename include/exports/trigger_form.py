@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING
 
-from airflow.sdk import Param, get_current_context
-
-from include.exports.errors import NotEligible
+from airflow.sdk import Param
 
 if TYPE_CHECKING:
     from include.exports.definition import Export
@@ -54,21 +51,3 @@ def params(export: Export) -> dict[str, Param]:
         description="Deliver this run to another declared destination instead of the usual one.",
     )
     return PARAMS | {"elsewhere": choice}
-
-
-def asked_window(export: Export) -> tuple[datetime | None, datetime] | None:
-    """The window that was asked for when the run was triggered. One without a start is of a full export."""
-    params = get_current_context()["params"]
-    texts = (params["window_start"], params["window_end"])
-    if texts == (None, None):
-        return None
-    if texts[1] is None or (texts[0] is None and export.mode == "incremental"):
-        raise NotEligible(f"{export.name}: window_start and window_end go together; give both, or neither")
-    start, end = (datetime.fromisoformat(text) if text else None for text in texts)
-    exact = all(moment.tzinfo and not moment.microsecond for moment in (start, end) if moment)
-    if end is None or not exact or (start and start >= end):
-        raise NotEligible(
-            f"{export.name}: {texts[0]} to {texts[1]} is not a window; both need a UTC offset and whole seconds, and"
-            " start is before end"
-        )
-    return start, end

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from include.exports.errors import NotEligible
-from include.exports.schedules import Once
+from include.exports.schedules import OnAsset, Once, Repeated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from pendulum import DateTime
 
     from include.exports.definition import Export
-    from include.exports.schedules import Repeated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +36,12 @@ class Window:
             return f"full_{_digits(self.as_of)}"
         return f"{_digits(self.start) if self.start else 'open'}_{_digits(self.as_of)}"
 
+    @property
+    def document(self) -> dict[str, str | None]:
+        """The window as asset events tell of it, for people and for programs."""
+        start, end = (moment.isoformat() if moment else None for moment in (self.start, self.end))
+        return {"window": str(self), "window_start": start, "window_end": end}
+
     def __str__(self) -> str:
         if self.end is None:
             return f"everything as of {self.as_of.isoformat()}"
@@ -50,18 +55,21 @@ def window(export: Export, start: datetime | None, end: datetime | None, run_aft
     can be asked for a range, a `start` is that of the range.
 
     An incremental one needs an interval; its schedule's first one is open to the left, and what ends before that is
-    part of it. Raises `NotEligible`.
+    part of it. Only an asset's event can say itself that an interval is open to the left. Raises `NotEligible`.
     """
     if export.mode == "full" or isinstance(export.schedule, Once):
         as_of = (end or run_after).astimezone(UTC)
         if export.RANGES and start and end:
             return Window(start=start.astimezone(UTC), end=as_of, as_of=as_of)
         return Window(start=None, end=None, as_of=as_of)
-    if start is None or end is None or start >= end:
+    on_asset = isinstance(export.schedule, OnAsset)
+    if end is None or (start is None and not on_asset) or (start and start >= end):
         raise NotEligible(
             f"{export.name} is incremental, and this run has no window: its data interval is {start} to {end}."
-            " Trigger it with window_start and window_end, or start a backfill"
+            f" Trigger it with window_start and window_end{'' if on_asset else ', or start a backfill'}"
         )
+    if start is None:
+        return Window(start=None, end=end.astimezone(UTC), as_of=end.astimezone(UTC))
     start, end = start.astimezone(UTC), end.astimezone(UTC)
     first = next(intervals(export.schedule), None) if export.FROM_THE_BEGINNING else None
     if first and end <= first[0]:
@@ -73,12 +81,12 @@ def window(export: Export, start: datetime | None, end: datetime | None, run_aft
     return Window(start=None if (start, end) == first else start, end=end, as_of=end)
 
 
-def intervals(schedule: Repeated) -> Iterator[tuple[datetime, datetime]]:
+def intervals(schedule: Repeated | OnAsset) -> Iterator[tuple[datetime, datetime]]:
     """The data intervals that the scheduler runs, in UTC: none without a start, endless without an end.
 
     Adjacent intervals share their border, so windows tile, also across DST changes.
     """
-    if schedule.starts:
+    if isinstance(schedule, Repeated) and schedule.starts:
         yield from _after(None, schedule, asked_since=None)
 
 

@@ -23,7 +23,6 @@ from include.exports.cli.terminal import (
     refused,
 )
 from include.exports.errors import ExportError
-from include.exports.schedules import Once
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,11 +37,9 @@ def list_exports() -> None:
     rows = [("name", "owner", "source", "mode", "schedule", "files", "destination")]
     for item in found.declared:
         export = item.export
-        schedule = "once" if isinstance(export.schedule, Once) else f"{export.schedule.cron} {export.schedule.timezone}"
         files = f"{export.files.type} {export.files.compression}"
-        rows.append(
-            (export.name, export.owner, export.source.type, export.mode, schedule, files, export.destination.type)
-        )
+        schedule, destination = str(export.schedule), export.destination.type
+        rows.append((export.name, export.owner, export.source.type, export.mode, schedule, files, destination))
     _print_aligned(rows)
     if found.errors:
         raise refused(*found.errors)

@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from include.exports import catalog
 from include.exports.errors import ExportError
-from include.exports.schedules import Once
+from include.exports.schedules import Once, Repeated
 
 if TYPE_CHECKING:
     from include.exports.definition import Export
@@ -52,7 +52,7 @@ def interval(export: Export, text: str | None) -> tuple[datetime | None, datetim
     schedule = export.schedule
     full = export.mode == "full"
     if text is None:
-        latest = (None, None) if isinstance(schedule, Once) else latest_interval(schedule, datetime.now(UTC))
+        latest = latest_interval(schedule, datetime.now(UTC)) if isinstance(schedule, Repeated) else (None, None)
         return (None, latest[1]) if full else latest
     try:
         moments = [datetime.fromisoformat(part) for part in text.split("..")]
@@ -62,14 +62,16 @@ def interval(export: Export, text: str | None) -> tuple[datetime | None, datetim
         ) from None
     zoned = [moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(schedule.timezone)) for moment in moments]
     match zoned:
-        case [instant] if not isinstance(schedule, Once):
+        case [instant] if isinstance(schedule, Repeated):
             own = interval_at(schedule, instant)
             return (None, own[1]) if full else own
+        case [instant] if full and not isinstance(schedule, Once):
+            return None, instant
         case [start, end] if start < end:
             return start, end
         case _:
             raise typer.BadParameter(
-                f"{text!r}: write START..END with START before END; an export that runs once has no windows of its own",
+                f"{text!r}: write START..END with START before END; {schedule} has no windows of its own",
                 param_hint="--window",
             )
 

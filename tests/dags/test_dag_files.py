@@ -125,6 +125,27 @@ def test_the_scheduler_runs_the_windows_between_start_and_end_and_no_others():
     assert once.next_dagrun_info(last_automated_run_info=first) is None
 
 
+@pytest.mark.parametrize(
+    ("uri", "mode", "more"),
+    [(None, "incremental", ["other_windows", "run_other_windows"]), ("s3://lake/orders", "full", [])],
+)
+def test_an_export_on_an_asset_is_scheduled_on_it_and_runs_the_windows_of_its_events(uri, mode, more):
+    """As it is stored: only a run of the asset itself is told the events, one of a reference to it is not."""
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    from include.exports import OnAsset
+    from include.exports.dag import build
+
+    export = catalog.read().find("impressions_daily")
+    on_asset = {"schedule": OnAsset(asset="orders", uri=uri), "mode": mode, "display_name": "Clicks!"}
+    dag = DagSerialization.from_dict(DagSerialization.to_dict(build(type(export)(**dict(export) | on_asset), doc=None)))
+    ((asset, _),) = dag.timetable.asset_condition.iter_assets()
+    assert (asset.name, asset.uri) == ("orders", uri or "orders")
+    assert [task.task_id for task in dag.tasks][5:] == more
+    assert dag.dag_display_name == "Clicks!"
+    assert not dag.timetable.periodic, "so that Airflow refuses a backfill"
+
+
 def test_a_dag_is_the_same_whenever_and_wherever_its_file_is_parsed():
     """Airflow makes a new version of a DAG that differs from one parse to the next."""
     script = """

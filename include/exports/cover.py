@@ -30,6 +30,11 @@ def cover(export: Export, context: Mapping[str, Any]) -> Window:
     """
     run = context["dag_run"]
     asked = _asked(export, context["params"])
+    if asked and run.run_type == "backfill":  # its dialog has the fields of the form, too
+        raise NotEligible(
+            f"{export.name}: a backfill has the windows of its range, and window_start and window_end would give all of"
+            " its runs the same one; start it without them"
+        )
     if asked is None:
         told, refusals = _told(export, _events(export, context))
         if refusals:

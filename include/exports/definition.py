@@ -69,7 +69,7 @@ class Export(Definition):
     name: Name
     """Name of the export; it is the Airflow DAG id. Renaming it makes another export."""
     display_name: Annotated[str, Field(min_length=1, max_length=2000)] | None = None
-    """What the Airflow UI calls the DAG, in any language; `name` when absent."""
+    """What the Airflow UI calls the DAG, and finds it by; `name` when absent."""
     owner: str = Field(min_length=1)
     """Team or person to ask; shown in the Airflow UI."""
     description: str = ""

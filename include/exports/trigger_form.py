@@ -47,6 +47,7 @@ def params(export: Export) -> dict[str, Param]:
         None,
         type=["null", "string"],
         enum=[None, *export.elsewhere],
+        values_display={"null": "no, to the usual destination"},
         title="Deliver elsewhere",
         description="Deliver this run to another declared destination instead of the usual one.",
     )

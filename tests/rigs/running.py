@@ -55,6 +55,11 @@ class Airflow:
                 time.sleep(0.5)
         return self.rest.ask(f"/api/v2{path}", body, method)
 
+    @property
+    def address(self) -> str:
+        """Where its UI is."""
+        return (self.home / "address").read_text()
+
     def unpause(self, dag: str) -> None:
         """Let the scheduler run a DAG."""
         self.ask(f"/dags/{dag}", {"is_paused": False}, "PATCH")
@@ -150,4 +155,6 @@ def running(home: Path, environment: Mapping[str, str]) -> Iterator[Airflow]:
         rest.log_in("admin", password)
         yield Airflow(home, settings, rest, password)
     finally:
+        for process in processes.alive(home / "processes.json"):
+            process.kill()  # nothing is kept, so nothing need end in order
         processes.stop(home / "processes.json")

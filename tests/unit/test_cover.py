@@ -48,11 +48,12 @@ def window(start, end):
     return {"window_start": start and start.isoformat(), "window_end": end.isoformat()}
 
 
-def context(*events, start=None, end=None, params=None):
+def context(*events, start=None, end=None, params=None, kind="asset_triggered"):
     return {
         "params": {"window_start": None, "window_end": None} | (params or {}),
         "dag_run": SimpleNamespace(
             run_id=RUN_ID,
+            run_type=kind,
             data_interval_start=start,
             data_interval_end=end,
             run_after=datetime(2024, 6, 1, 10, 0, 0, 5, tzinfo=UTC),
@@ -99,6 +100,11 @@ def test_what_was_asked_for_is_the_window_else_the_run_s_interval(daily):
 def test_what_is_not_a_window_is_refused(daily, start, end, message):
     with pytest.raises(NotEligible, match=message):
         asked(daily, start, end)
+
+
+def test_a_backfill_has_no_window_besides_those_of_its_range(daily):
+    with pytest.raises(NotEligible, match="would give all of its runs the same one; start it without them"):
+        covered(daily, params=window(day(1), day(2)), kind="backfill")
 
 
 def test_a_full_export_can_be_asked_for_a_moment_alone(daily):

@@ -16,6 +16,14 @@ HOME = TemporaryDirectory(prefix="exports-tests-")
 environment.prepare(home=Path(HOME.name) / "airflow", dotenv=Path(HOME.name) / ".env")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What shares servers stays together where tests run side by side: a file, a destination, the running Airflow."""
+    for item in items:
+        rig = item.callspec.params.get("rig", "") if hasattr(item, "callspec") else ""
+        place = item.path.parent if item.path.parent.name == "airflow" else item.path
+        item.add_marker(pytest.mark.xdist_group(f"{place}{rig}"))
+
+
 @pytest.fixture(scope="session")
 def airflow_database() -> None:
     """Airflow's database with the pools of airflow_settings.yaml, for tests that run DAGs."""

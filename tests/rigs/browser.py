@@ -49,7 +49,7 @@ def page() -> Iterator[Page]:
 def keep(page: Page, name: str) -> None:
     """Keep a picture of a page."""
     SCREENSHOTS.mkdir(exist_ok=True)
-    page.screenshot(path=SCREENSHOTS / f"{name}.png")
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", animations="disabled")
 
 
 def _executable() -> Path | str:

@@ -15,13 +15,6 @@ from tests.rigs.postgres import PASSWORD, USER, Postgres
 from tests.rigs.running import Airflow
 
 
-def pytest_collection_modifyitems(items):
-    """Whatever runs the tests side by side leaves those of one Airflow to one process."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("airflow"))
-
-
 @pytest.fixture(scope="session")
 def mailbox() -> Iterator[Mailbox]:
     with inbox.mailbox() as box:

@@ -53,6 +53,8 @@ class Run:
     """The most bytes of memory that were resident at once, Python and its modules included."""
     grown: int
     """How many of them came with the workload itself."""
+    together: int
+    """The most bytes that it and all programs had at once, what they share counted once, where the system says so."""
 
 
 def measure(case: Case, source: Path) -> Run:
@@ -84,7 +86,7 @@ def _measure(case: Case, source: Path) -> Run:
 def timed(work: Callable[[], int]) -> Run:
     """What `work` takes, which returns the bytes that it has written. Imports are to be done."""
     os.sync()  # what the run before has left to be written must not slow this one
-    with _programs_watched() as programs:
+    with _programs_watched() as watched:
         before, cpu, began = _peak(), _cpu_seconds(), time.perf_counter()
         size = work()
         seconds, cpu_seconds, own = time.perf_counter() - began, _cpu_seconds() - cpu, _peak()
@@ -92,8 +94,9 @@ def timed(work: Callable[[], int]) -> Run:
         seconds=seconds,
         cpu_seconds=cpu_seconds,
         size=size,
-        peak=max(own, *programs),
-        grown=max(own - before, *programs),
+        peak=max(own, watched.largest),
+        grown=max(own - before, watched.largest),
+        together=max(own, watched.together),
     )
 
 
@@ -108,21 +111,36 @@ def _peak() -> int:
     return int(found[1]) * 1024 if found else getrusage(RUSAGE_SELF).ru_maxrss
 
 
+@dataclass(slots=True)
+class _Watched:
+    """The most memory that the programs which this process has started, and those that they have, were seen with."""
+
+    largest: int = 0
+    together: int = 0
+
+    def look(self) -> None:
+        shares = [0]
+        for program in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):
+                used = program.memory_full_info()
+                self.largest = max(self.largest, used.rss)
+                shares.append(getattr(used, "pss", used.rss))
+        self.together = max(self.together, sum(shares))
+
+
 @contextmanager
-def _programs_watched() -> Iterator[list[int]]:
-    """The memory of the programs that this process starts meanwhile, looked at often."""
-    me, seen, done = psutil.Process(), [0], Event()
+def _programs_watched() -> Iterator[_Watched]:
+    """The memory of the programs that are started meanwhile, looked at often; more often would slow them."""
+    watched, done = _Watched(), Event()
 
     def watch() -> None:
-        while not done.wait(0.05):
-            for program in me.children():
-                with suppress(psutil.NoSuchProcess):
-                    seen.append(program.memory_info().rss)
+        while not done.wait(0.25):
+            watched.look()
 
     watcher = Thread(target=watch, daemon=True)
     watcher.start()
     try:
-        yield seen
+        yield watched
     finally:
         done.set()
         watcher.join()

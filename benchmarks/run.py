@@ -1,10 +1,11 @@
 """Measures this project against its peers, side by side in one run: `make bench`.
 
-A part of it; RESULTS.md has `--workload delivery` and `--workload campaign` as parts of their own, and is left as it is
+A part of it; RESULTS.md has `--workload delivery`, `campaign` and `parsing` as parts of their own, and is left as it is
 by other choices:
 
     python -m benchmarks.run --workload delivery
     python -m benchmarks.run --rounds 1 --workload campaign --messages 1000000
+    python -m benchmarks.run --rounds 1 --workload parsing --exports 50
     python -m benchmarks.run --rounds 1 --workload events --kind json --rows 100000
     python -m benchmarks.run --rounds 1 --workload delivery --kind s3 --bytes 100000000 --files 500
 """
@@ -20,7 +21,18 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from benchmarks import campaign, data, delivery, measure, report_campaign, report_delivery, report_serialization
+from benchmarks import (
+    campaign,
+    data,
+    definitions,
+    delivery,
+    measure,
+    parsing,
+    report_campaign,
+    report_delivery,
+    report_parsing,
+    report_serialization,
+)
 from benchmarks.contestants import CONTESTANTS, FILES
 from benchmarks.measure import Case
 from benchmarks.report import MB
@@ -74,12 +86,14 @@ def main() -> None:
     parser.add_argument("--bytes", type=int, default=delivery.BYTES, help="of the large file that is delivered")
     parser.add_argument("--files", type=int, default=delivery.FILES, help="small ones that are delivered")
     parser.add_argument("--messages", type=int, default=campaign.ROWS, help="message events of the campaign")
-    parser.add_argument("--workload", choices=("events", "lineitem", "delivery", "campaign"), help="only this one")
+    parser.add_argument("--exports", type=int, default=parsing.EXPORTS, help="that are parsed")
+    workloads = ("events", "lineitem", "delivery", "campaign", "parsing")
+    parser.add_argument("--workload", choices=workloads, help="only this one")
     parser.add_argument("--kind", choices=(*FILES, *stores.KINDS), help="only this kind of file or store")
     options = parser.parse_args()
     chosen, complete = options.workload, vars(options) == vars(parser.parse_args([])) | {"workload": options.workload}
     console = Console(highlight=False, width=max(WIDTH, get_terminal_size().columns))
-    if chosen not in {"delivery", "campaign"} and options.kind not in stores.KINDS:
+    if chosen not in {"delivery", "campaign", "parsing"} and options.kind not in stores.KINDS:
         runs = _serialization(options, console)
         console.print(*report_serialization.REPORT.tables(runs))
         if complete and chosen is None:
@@ -94,6 +108,11 @@ def main() -> None:
         console.print(*report_campaign.REPORT.tables(runs))
         if complete:
             report_campaign.REPORT.write(runs)
+    if chosen in {"parsing", None} and options.kind is None:
+        runs = _parsing(options, console)
+        console.print(*report_parsing.REPORT.tables(runs))
+        if complete:
+            report_parsing.REPORT.write(runs)
 
 
 def _serialization(options: Namespace, console: Console) -> dict[Case, list[Run]]:
@@ -131,6 +150,14 @@ def _campaign(options: Namespace, console: Console) -> dict[Case, list[Run]]:
     turns = Turns(console, campaign.measure)
     folder = measure.isolated(campaign.events, options.messages)
     turns.rounds(options.rounds, [(Case(campaign.NAME, campaign.KIND, who), folder) for who in campaign.CONTESTANTS])
+    return turns.runs
+
+
+def _parsing(options: Namespace, console: Console) -> dict[Case, list[Run]]:
+    turns = Turns(console, partial(parsing.measure, options.exports))
+    compared = product(parsing.KINDS, definitions.DAGS)
+    cases = [Case(parsing.NAME, kind, who) for kind, who in compared]
+    turns.rounds(options.rounds, [(case, parsing.folder(case, options.exports)) for case in cases])
     return turns.runs
 
 

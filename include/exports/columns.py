@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from include.exports.errors import Problem
 from include.exports.governance import Label
 from include.exports.model import Part, Problems
+from include.exports.sources.exact import type_problem
 
 
 class HashMask(Part):
@@ -106,6 +107,8 @@ class Columns(Part):
 
 
 def _cast_problem(name: str, to: str) -> str | None:
+    if type_problem(to) is None:  # files keep each of these, and a DAG file does not start DuckDB to hear so
+        return None
     import duckdb
 
     from include.exports.contract import problems

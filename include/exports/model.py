@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic._internal._docs_extraction import extract_docstrings_from_cls  # what use_attribute_docstrings calls
 from pydantic._internal._model_construction import ModelMetaclass  # the only hook before __init__ raises
 
 from include.exports.errors import DefinitionError, Problem
@@ -65,14 +66,22 @@ class _DefinitionMeta(ModelMetaclass):
 class Model(BaseModel):
     """Frozen, strict about field names, documented by the strings under its fields."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True, hide_input_in_errors=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
 
     @model_validator(mode="before")
     @classmethod
     def _unbreak(cls, data: Any) -> Any:
         return _raw(data) if isinstance(data, dict) else data
+
+
+def meanings(model: type[BaseModel]) -> dict[str, str]:
+    """The string under each field. Read when it is asked for: `use_attribute_docstrings` parses the source of every
+    model when it is imported, which takes longer than all the rest of the import."""
+    found: dict[str, str] = {}
+    for parent in reversed(model.__mro__):
+        if issubclass(parent, Model):
+            found |= dict.fromkeys(parent.__annotations__, "") | extract_docstrings_from_cls(parent, use_inspect=True)
+    return {name: found[name] for name in model.model_fields}
 
 
 class Part(Model, metaclass=_PartMeta):
@@ -155,7 +164,7 @@ def _message(model: type[BaseModel], item: ErrorDetails) -> str:
             return f"is not a known field; {_nearest(str(loc[-1]), known)}"
         case "missing":
             owner = next((owner for owner in _walk(model, loc[:-1])[1] if loc[-1] in owner.model_fields), None)
-            meaning = (owner.model_fields[str(loc[-1])].description or "") if owner else ""
+            meaning = meanings(owner).get(str(loc[-1]), "") if owner else ""
             return f"is required: {meaning.splitlines()[0]}" if meaning else "is required"
         case "union_tag_not_found":
             return "has no 'type', which says what kind it is; add it"

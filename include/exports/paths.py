@@ -64,8 +64,12 @@ def relative_path(value: str) -> str:
     return value
 
 
+TIME_ZONES = frozenset(available_timezones())
+"""Found once: the whole database is searched for them."""
+
+
 def _timezone(value: str) -> str:
-    if value not in available_timezones():
+    if value not in TIME_ZONES:
         raise ValueError(f"{value!r} is not a time zone of the IANA database; write one such as 'UTC' or 'Asia/Seoul'")
     ZoneInfo(value)
     return value

@@ -19,6 +19,7 @@ from include.exports.campaigns.results import CampaignResultsExport
 from include.exports.contract import table
 from include.exports.dataset import DatasetExport
 from include.exports.manifest import Manifest
+from include.exports.model import meanings
 from include.exports.paths import PROJECT
 from include.local import destinations, metrics
 
@@ -69,8 +70,9 @@ def _nested(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def _section(model: type[BaseModel]) -> str:
+    told = meanings(model)
     rows = "".join(
-        f"| `{field.alias or name}` | {_type(field)} | {_default(field)} | {_cell(field.description or '')} |\n"
+        f"| `{field.alias or name}` | {_type(field)} | {_default(field)} | {_cell(told[name])} |\n"
         for name, field in model.model_fields.items()
         if name != "type"
     )

@@ -9,10 +9,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks import campaign, data, delivery, report, report_delivery
+from benchmarks import campaign, data, definitions, delivery, parsing, report, report_delivery
 from benchmarks.contestants import CONTESTANTS, FILES
 from benchmarks.measure import Case, Run
-from include.exports import destinations
+from include.exports import catalog, destinations
 from include.local import stores
 
 ROWS = 3000
@@ -68,7 +68,7 @@ def test_a_part_of_the_results_is_replaced_and_the_others_stay(tmp_path: Path, m
     results.write_text("# One\n\nfirst\n\n# Delivery against the stores' own clients\n\nbefore\n")
     monkeypatch.setattr(report, "RESULTS", results)
     monkeypatch.setattr(report, "version", lambda _: "1.0")  # what `make bench` alone installs
-    run = Run(seconds=2.0, cpu_seconds=1.0, size=4_000_000, peak=9_000_000, grown=3_000_000)
+    run = Run(seconds=2.0, cpu_seconds=1.0, size=4_000_000, peak=9_000_000, grown=3_000_000, together=9_000_000)
     cases = [Case("large", "s3", who) for who in ("deliver", "boto3", "rclone")]
     runs = {case: [replace(run, seconds=seconds)] for case, seconds in zip(cases, (2.0, 3.0, 1.5), strict=True)}
     report_delivery.REPORT.write(runs)
@@ -84,6 +84,23 @@ def test_a_part_of_the_results_is_replaced_and_the_others_stay(tmp_path: Path, m
         ["large", "s3", "boto3", "3.00", "3.00 - 3.00", "1.3", "0.50", "1.00", "3", "9", "1"],
         ["large", "s3", "rclone", "1.50", "1.50 - 1.50", "2.7", "1.00", "1.00", "3", "9", "1"],
     ]
+
+
+@pytest.mark.parametrize("kind", parsing.KINDS)
+def test_exports_and_plain_dags_have_the_same_names_tasks_and_schedules(kind: str, tmp_path: Path, monkeypatch) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    monkeypatch.setattr(data, "DATA", tmp_path)
+    folders = {who: parsing.folder(Case(parsing.NAME, kind, who), 40) for who in definitions.DAGS}
+    bags = {who: DagBag(dag_folder=str(folder)) for who, folder in folders.items()}
+    assert [bag.import_errors for bag in bags.values()] == [{}, {}]
+    exports, plain = ({name: sorted(dag.task_ids) for name, dag in bag.dags.items()} for bag in bags.values())
+    assert exports == plain
+    assert len(exports) == 40
+    for declared in catalog.read(folders[definitions.OURS]).declared:
+        timetable = bags[definitions.PLAIN].dags[declared.export.name].timetable
+        schedule = declared.export.schedule
+        assert (schedule.cron, schedule.timezone) == (timetable.expression, timetable.timezone)
 
 
 def test_files_are_the_same_each_time_and_called_by_their_hash(tmp_path: Path) -> None:

@@ -10,9 +10,11 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from include.exports.contract import cast_exactly, cast_problem, refusals
+from include.exports.contract import cast_exactly, cast_problem, problems, refusals
 from include.exports.engine import connect, literal
 from include.exports.errors import SourceRefused
+from include.exports.sources import Column
+from include.exports.sources.exact import CLASSES, type_problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +38,12 @@ def cast(con: duckdb.DuckDBPyConnection, value: str, wanted: str, *, secret: boo
     if pa.types.is_timestamp(result.type) or pa.types.is_time(result.type):
         return (kept.cast(pa.string()) if result.type.unit == "ns" else kept).as_py()
     return kept.as_py()
+
+
+@pytest.mark.parametrize("name", [*sorted(CLASSES.keys() - {"DECIMAL"}), "DECIMAL(1,0)", "DECIMAL(38, 38)"])
+def test_what_is_a_type_without_asking_duckdb_is_one_to_duckdb_and_kept_by_files(name: str) -> None:
+    assert type_problem(name) is None
+    assert problems([Column(name="x", type=duckdb.sqltype(name))]) == []
 
 
 @pytest.mark.parametrize(

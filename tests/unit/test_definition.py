@@ -1,6 +1,8 @@
 """Definitions: refused with every problem at once, in words that say what to do; plain data otherwise."""
 
 import json
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -32,6 +34,7 @@ from include.exports import (
 )
 from include.exports.alert import EmailAlert
 from include.exports.errors import DefinitionError
+from include.exports.paths import PROJECT
 
 LAKE = LakeSource(path="lake", time_column=TimeColumn(name="at"))
 BASE = {
@@ -263,3 +266,10 @@ def test_whatever_is_written_into_a_definition_is_taken_or_refused_in_our_words(
         assert str(refused).startswith("fuzz.json: ")
     else:
         assert DatasetExport.load(export.model_dump_json(), "again") == export
+
+
+def test_to_import_the_models_does_not_read_their_source():
+    """Their docstrings are read when somebody asks what a field means; each process imports the models."""
+    script = "import linecache, include.exports; print([name for name in linecache.cache if 'include' in name])"
+    done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -34,6 +34,7 @@ airflow_dag(
     DatasetExport(
         name="everything",
         owner="analytics",
+        display_name="Everything there is",
         description="Everything",
         tags=("b", "a", "c"),
         dataset="orders",

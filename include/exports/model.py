@@ -13,7 +13,7 @@ from __future__ import annotations
 import difflib
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self, cast, get_args
+from typing import TYPE_CHECKING, Any, Self, cast, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic._internal._docs_extraction import extract_docstrings_from_cls  # what use_attribute_docstrings calls
@@ -132,13 +132,15 @@ def _walk(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[list[str]
     """The path of `loc` as a person writes it, without union tags, and the models its last step may belong to."""
     path: list[str] = []
     owners: set[type[BaseModel]] = {model}
+    is_key = False  # of a dictionary, which may be called as a type is
     for step in loc:
         tagged = {owner for owner in owners if (kind := owner.model_fields.get("type")) and kind.default == step}
-        if tagged and not any(step in owner.model_fields for owner in owners):
+        if tagged and not is_key and not any(step in owner.model_fields for owner in owners):
             owners = tagged
             continue
         path.append(f"[{step}]" if isinstance(step, int) else step)
         fields = [owner.model_fields[step] for owner in owners if isinstance(step, str) and step in owner.model_fields]
+        is_key = any(get_origin(field.annotation) is dict for field in fields)
         if fields:
             owners = {found for field in fields for found in _models(field.annotation)} or owners
     return path, owners

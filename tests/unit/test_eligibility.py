@@ -225,6 +225,17 @@ def test_labels_of_different_columns_break_a_policy_together(rig):
         rig.run()
 
 
+def test_what_was_delivered_here_is_not_sent_again_to_where_a_label_forbids_it(rig):
+    rig.lake(10, **mails(10))
+    rig.declare(columns=Columns(labels={"email": ("C2",)}), elsewhere={"partner": third_party(rig.root)})
+    rig.run()
+    rig.export = rig.export.at("partner")
+    before = rig.delivered()
+    with pytest.raises(NotEligible, match=r"policy 'no export to third parties \(C2\)': events.email \(C2\) →"):
+        rig.run(resend=True)
+    assert rig.delivered() == before
+
+
 def test_what_is_not_to_be_exported_at_all_needs_no_marketing_action(rig):
     rig.lake(10)
     rig.declare(columns=Columns(labels={"name": ("C12",)}))

@@ -90,6 +90,25 @@ def test_a_column_that_is_gone_cannot_be_discarded(rig):
         rig.run()
 
 
+@pytest.mark.parametrize("policy", ["freeze", "discard"])
+def test_columns_that_change_places_refuse_the_run(rig, policy):
+    one, two = pa.array([1] * 10), pa.array([2] * 10)
+    rig.lake(10, one=one, two=two)
+    rig.declare(conditions=Conditions(schema_policy=policy))
+    rig.run()
+    rig.lake(10, two=two, one=one)
+    with pytest.raises(NotEligible, match="the order is 'id', 'at', 'name', 'two', 'one', it was 'id', 'at',"):
+        rig.run()
+
+
+def test_a_new_column_between_the_others_changes_no_places(rig):
+    rig.lake(10, last=pa.array([1] * 10))
+    rig.declare(conditions=Conditions(schema_policy="discard"))
+    rig.run()
+    rig.lake(10, **mails(10), last=pa.array([1] * 10))
+    assert rig.run()["changed"] is False
+
+
 def test_what_was_delivered_elsewhere_says_nothing_of_this_destination(rig):
     rig.lake(10, **mails(10))
     rig.declare(conditions=Conditions(schema_policy="freeze"))

@@ -3,6 +3,7 @@
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
@@ -54,6 +55,32 @@ def test_the_journal_of_a_run_that_nothing_was_published_after_stays(tmp_path, w
     write("events/w1/last_published.json", 3)
     maintain(f"file://{tmp_path}/staging", None, NOW.replace(day=4), {})
     assert left(tmp_path) == ["events/w1/last_published.json"]
+
+
+def test_a_run_whose_files_come_and_go_meanwhile_is_left_alone(tmp_path, write):
+    write("events/w1/old/plan.json", 1)
+    kept = write("events/w1/running/plan.json", 7)
+    looked = Event()
+
+    def work() -> None:
+        scratch = kept.parent / "scratch"
+        while not looked.is_set():
+            scratch.mkdir()
+            for number in range(50):
+                (scratch / str(number)).write_bytes(b"")
+            for file in scratch.iterdir():
+                file.unlink()
+            scratch.rmdir()
+
+    running = Thread(target=work)
+    running.start()
+    try:
+        for _ in range(300):
+            maintain(f"file://{tmp_path}/staging", None, NOW.replace(day=4), {})
+    finally:
+        looked.set()
+        running.join()
+    assert left(tmp_path) == ["events/w1/running/plan.json"]
 
 
 def test_a_staging_area_that_is_not_there_yet_is_no_error(tmp_path):

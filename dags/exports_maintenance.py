@@ -8,7 +8,7 @@ manifest names, and only those that these runs have noted in staging. How much w
 
 Whoever has an alert on `ending` is told 30, 7 and 1 days before the schedule of an export ends.
 
-Set the Airflow Variable `exports_staging_days` to keep it longer or shorter.
+Set the Airflow Variable `exports_staging_days` to keep it longer, or shorter but not less than a day.
 
 **When it fails**: nothing that was delivered is touched. Staging grows until the next run.
 """

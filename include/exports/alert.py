@@ -1,7 +1,7 @@
 """Tells people what became of a run: that it began, delivered, had nothing to deliver, failed, or is late.
 
 An alert is sent after the task that it is about has ended, so a server that is slow or down delays and fails nothing.
-Each one is tried for itself; what cannot be sent is in the task's log.
+Each one is tried for itself, and none takes the time of the others; what cannot be sent is in the task's log.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import html
 import logging
 import re
+import time
+from threading import Thread
 from typing import TYPE_CHECKING, Annotated, Literal, assert_never
 
 from pydantic import AfterValidator, Field
@@ -24,7 +26,11 @@ log = logging.getLogger(__name__)
 Occasion = Literal["start", "success", "skip", "failure", "late", "ending"]
 
 TIMEOUT = 15
-"""Seconds that a server has to answer, where its hook has no default or one of minutes."""
+"""Seconds that all alerts about one event have. A while after the end of a task Airflow kills what its callbacks still
+do: 20 seconds, unless `[core] task_success_overtime` says otherwise."""
+
+LONGEST = 4_000
+"""Characters of a reason or remedy. Errors of databases quote whole statements, and chats refuse long messages."""
 
 
 def _addresses(values: tuple[str, ...]) -> tuple[str, ...]:
@@ -125,17 +131,40 @@ class Notice(Model):
 
 
 def send(alerts: Sequence[Alert], notice: Notice) -> None:
-    """Send those alerts that are for such an event. Raises nothing: what fails is logged."""
-    for each in alerts:
-        if notice.event not in each.on:
-            continue
-        try:
-            _send(each, notice)
-        except Exception as error:  # noqa: BLE001  # a provider raises whatever its library raises
-            what = f"{type(error).__name__}: {error}"
-            log.warning("the %s alert through connection %r could not be sent: %s", each.type, each.conn_id, what)
-        else:
-            log.info("sent the %s alert through connection %r: %s", each.type, each.conn_id, notice.subject)
+    """Send those alerts that are for such an event. Raises nothing: what fails is logged.
+
+    Servers that answer byte by byte pass every timeout of the hooks, so each alert has a thread, which is left behind
+    when it has had its share of the time. They do not begin at once: `dag.test` finds connections for one at a time.
+    """
+    notice, until = _presentable(notice), time.monotonic() + TIMEOUT
+    due = [each for each in alerts if notice.event in each.on]
+    for number, each in enumerate(due):
+        sending = Thread(target=_try, args=(each, notice), daemon=True)
+        sending.start()
+        sending.join(max(0.0, until - time.monotonic()) / (len(due) - number))
+        if sending.is_alive():
+            log.warning("the %s alert through connection %r is not waited for: no answer", each.type, each.conn_id)
+
+
+def _presentable(notice: Notice) -> Notice:
+    """The notice without secrets, as the log has it, and not too long."""
+    from airflow.sdk.log import redact  # type: ignore[attr-defined]  # it masks the log with this
+
+    facts = {name: str(redact(fact)) for name, fact in notice}
+    for name in ("reason", "remedy"):
+        if len(facts[name]) > LONGEST:
+            facts[name] = f"{facts[name][:LONGEST]} … (the log has the rest)"
+    return Notice.model_validate(facts)
+
+
+def _try(alert: Alert, notice: Notice) -> None:
+    try:
+        _send(alert, notice)
+    except Exception as error:  # noqa: BLE001  # a provider raises whatever its library raises
+        what = f"{type(error).__name__}: {error}"
+        log.warning("the %s alert through connection %r could not be sent: %s", alert.type, alert.conn_id, what)
+    else:
+        log.info("sent the %s alert through connection %r: %s", alert.type, alert.conn_id, notice.subject)
 
 
 def _send(alert: Alert, notice: Notice) -> None:

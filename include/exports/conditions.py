@@ -27,7 +27,8 @@ class Conditions(Part):
     schema_policy: Literal["evolve", "freeze", "discard"] = "evolve"
     """What becomes of columns that differ from those delivered last at this destination. `evolve`: they are delivered,
     and the log names them. `freeze`: the run is refused with the difference. `discard`: new columns are left out, and a
-    column that is gone or has another type refuses the run. Without a delivery before, nothing differs."""
+    column that is gone, has another type or has changed places refuses the run. Without a delivery before, nothing
+    differs."""
     fresh_within: timedelta | None = Field(default=None, gt=timedelta())
     """The run is refused when the source's newest record is older than so long before the window's end (a full export:
     before the run's scheduled time). The newest record is the largest value of the time column, and where there is no

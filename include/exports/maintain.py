@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from include.exports.errors import ExportError
 from include.exports.staging import Staging
@@ -48,11 +50,8 @@ def maintain(root: str, conn_id: str | None, before: datetime, exports: Mapping[
     for window in _folders(ObjectStoragePath(root, conn_id=conn_id), levels=2):
         published = window / "last_published.json"
         published_at = published.stat().st_mtime if published.exists() else 0.0
-        found = {
-            run: [(path, path.stat()) for path in run.rglob("*") if path.is_file()]
-            for run in _folders(window, levels=1)
-        }
-        newest = {run: max((stat.st_mtime for _, stat in inside), default=0.0) for run, inside in found.items()}
+        found = {run: _files(run) for run in _folders(window, levels=1)}
+        newest = {run: _written(inside) for run, inside in found.items()}
         old = [run for run in found if newest[run] < before.timestamp()]
         if len(old) == len(found) and any(newest[run] >= published_at for run in old):
             left = _sweep(exports, Staging(root, window.parent.name, window.name, run="maintenance", conn_id=conn_id))
@@ -60,7 +59,7 @@ def maintain(root: str, conn_id: str | None, before: datetime, exports: Mapping[
             published_at = published_at if left is None else before.timestamp()
         for run in old:
             swept = published_at > newest[run]
-            stale = [(path, stat) for path, stat in found[run] if swept or not path.name.startswith("uploads-")]
+            stale = [(path, stat) for path, stat in found[run] or () if swept or not path.name.startswith("uploads-")]
             for path, stat in stale:
                 path.unlink()
                 size += stat.st_size
@@ -82,6 +81,18 @@ def _sweep(exports: Mapping[str, Export], staging: Staging) -> int | None:
     except ExportError as error:
         log.warning("%s: window %s is not swept: %s", staging.export, staging.window, error)
         return None
+
+
+def _files(run: ObjectStoragePath) -> list[tuple[ObjectStoragePath, Any]] | None:
+    """The staged files of a run and what is known of each; None when some vanish meanwhile: the run is under way."""
+    with suppress(FileNotFoundError):
+        return [(path, path.stat()) for path in run.rglob("*") if path.is_file()]
+    return None
+
+
+def _written(files: list[tuple[ObjectStoragePath, Any]] | None) -> float:
+    """When the newest of them was written; of a run under way it is never long ago."""
+    return math.inf if files is None else max((stat.st_mtime for _, stat in files), default=0.0)
 
 
 def _folders(path: ObjectStoragePath, levels: int) -> Iterator[ObjectStoragePath]:

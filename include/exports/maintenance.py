@@ -9,9 +9,29 @@ from airflow.sdk import DAG, get_current_context, task
 
 from include.exports.dag import staging_area
 from include.exports.definition import MAINTENANCE
+from include.exports.errors import NotEligible
 
 STAGING_DAYS_VARIABLE = "exports_staging_days"
-"""Airflow Variable with the days that staging is kept; seven when it is not set."""
+"""Airflow Variable with the days that staging is kept, at least one; seven when it is not set."""
+
+MOST_DAYS = 36_500
+"""A century: what a mistake must not make of a time."""
+
+
+def kept(days: str) -> timedelta:
+    """How long staging is kept. Raises `NotEligible` for less than a day: a run would lose its own while it waits for a
+    slot or a repetition.
+    """
+    try:
+        number = float(days)
+    except ValueError:
+        number = 0
+    if not 1 <= number <= MOST_DAYS:
+        raise NotEligible(
+            f"Airflow Variable {STAGING_DAYS_VARIABLE!r} is {days!r}; write a number of days from 1 to {MOST_DAYS}:"
+            " runs under way need their staging"
+        )
+    return timedelta(days=number)
 
 
 def build(doc: str | None) -> DAG:
@@ -33,9 +53,9 @@ def build(doc: str | None) -> DAG:
             from include.exports import catalog
             from include.exports.maintain import maintain
 
-            days = float(Variable.get(STAGING_DAYS_VARIABLE, default="7"))
+            staged = kept(Variable.get(STAGING_DAYS_VARIABLE, default="7"))
             exports = {item.export.name: item.export for item in catalog.read().declared}
-            return asdict(maintain(*staging_area(), datetime.now(UTC) - timedelta(days=days), exports))
+            return asdict(maintain(*staging_area(), datetime.now(UTC) - staged, exports))
 
         @task
         def announce_endings() -> list[str]:

@@ -16,7 +16,7 @@ from include.exports import pgp
 from include.exports.compose import Delivery, current
 from include.exports.deliver import DeliveredFile, DeliveredTable, deliver
 from include.exports.destinations import connect
-from include.exports.eligibility import Eligible, validate
+from include.exports.eligibility import Eligible, governance, validate
 from include.exports.eligibility.closed import check_closed
 from include.exports.eligibility.columns import delivered
 from include.exports.eligibility.credential import check_credential
@@ -80,7 +80,7 @@ class Stages:
         reasons.ask(self._reach)
         encryption = export.encryption
         keys = reasons.ask(lambda: pgp.check(encryption).model_dump()) if encryption else None
-        document = reasons.ask(self._resent) if resend else self._planned(reasons)
+        document = self._resent(reasons) if resend else self._planned(reasons)
         decided = reasons.decide(document)
         if dry_run:
             raise NothingToExport(f"{export.name}: eligible; a dry run ends here, nothing was read or delivered")
@@ -206,7 +206,14 @@ class Stages:
         others = [each.rows for each in published if each.window != self.staging.window]
         check_rows(self.export, rows, others[: usual.windows] if usual else [])
 
-    def _resent(self) -> dict[str, Any]:
+    def _resent(self, reasons: Reasons) -> dict[str, Any] | None:
+        """What was staged, if it may go where this run delivers: that need not be where it went before."""
+        document = reasons.ask(self._staged)
+        if document:
+            reasons.add(governance.problems(self.export, self._eligible(document).columns))
+        return document
+
+    def _staged(self) -> dict[str, Any]:
         origin = self.staging.last_published()
         document = origin.read("plan.json")
         if document["records"] != self._records:

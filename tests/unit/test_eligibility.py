@@ -90,6 +90,25 @@ def test_a_column_that_is_gone_cannot_be_discarded(rig):
         rig.run()
 
 
+@pytest.mark.parametrize("policy", ["freeze", "discard"])
+def test_columns_that_change_places_refuse_the_run(rig, policy):
+    one, two = pa.array([1] * 10), pa.array([2] * 10)
+    rig.lake(10, one=one, two=two)
+    rig.declare(conditions=Conditions(schema_policy=policy))
+    rig.run()
+    rig.lake(10, two=two, one=one)
+    with pytest.raises(NotEligible, match="the order is 'id', 'at', 'name', 'two', 'one', it was 'id', 'at',"):
+        rig.run()
+
+
+def test_a_new_column_between_the_others_changes_no_places(rig):
+    rig.lake(10, last=pa.array([1] * 10))
+    rig.declare(conditions=Conditions(schema_policy="discard"))
+    rig.run()
+    rig.lake(10, **mails(10), last=pa.array([1] * 10))
+    assert rig.run()["changed"] is False
+
+
 def test_what_was_delivered_elsewhere_says_nothing_of_this_destination(rig):
     rig.lake(10, **mails(10))
     rig.declare(conditions=Conditions(schema_policy="freeze"))
@@ -223,6 +242,17 @@ def test_labels_of_different_columns_break_a_policy_together(rig):
     rig.declare(columns=Columns(labels={"email": ("I1",), "name": ("C1",)}))
     with pytest.raises(NotEligible, match=r"aggregates only \(C1\)': events.name \(C1\), events.email \(I1\) →"):
         rig.run()
+
+
+def test_what_was_delivered_here_is_not_sent_again_to_where_a_label_forbids_it(rig):
+    rig.lake(10, **mails(10))
+    rig.declare(columns=Columns(labels={"email": ("C2",)}), elsewhere={"partner": third_party(rig.root)})
+    rig.run()
+    rig.export = rig.export.at("partner")
+    before = rig.delivered()
+    with pytest.raises(NotEligible, match=r"policy 'no export to third parties \(C2\)': events.email \(C2\) →"):
+        rig.run(resend=True)
+    assert rig.delivered() == before
 
 
 def test_what_is_not_to_be_exported_at_all_needs_no_marketing_action(rig):

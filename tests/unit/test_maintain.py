@@ -1,12 +1,15 @@
 """Staging is removed when it is old, and nothing is forgotten that may still lie at a destination."""
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
+from include.exports.errors import NotEligible
 from include.exports.maintain import Removed, maintain
+from include.exports.maintenance import kept
 
 NOW = datetime(2024, 5, 8, tzinfo=UTC)
 
@@ -56,5 +59,41 @@ def test_the_journal_of_a_run_that_nothing_was_published_after_stays(tmp_path, w
     assert left(tmp_path) == ["events/w1/last_published.json"]
 
 
+def test_a_run_whose_files_come_and_go_meanwhile_is_left_alone(tmp_path, write):
+    write("events/w1/old/plan.json", 1)
+    kept = write("events/w1/running/plan.json", 7)
+    looked = Event()
+
+    def work() -> None:
+        scratch = kept.parent / "scratch"
+        while not looked.is_set():
+            scratch.mkdir()
+            for number in range(50):
+                (scratch / str(number)).write_bytes(b"")
+            for file in scratch.iterdir():
+                file.unlink()
+            scratch.rmdir()
+
+    running = Thread(target=work)
+    running.start()
+    try:
+        for _ in range(300):
+            maintain(f"file://{tmp_path}/staging", None, NOW.replace(day=4), {})
+    finally:
+        looked.set()
+        running.join()
+    assert left(tmp_path) == ["events/w1/running/plan.json"]
+
+
 def test_a_staging_area_that_is_not_there_yet_is_no_error(tmp_path):
     assert maintain(f"file://{tmp_path}/staging", None, NOW, {}) == Removed(runs=0, files=0, bytes=0, delivered=0)
+
+
+@pytest.mark.parametrize("days", ["0", "0.5", "-1", "nan", "inf", "a week"])
+def test_staging_that_would_be_removed_from_under_runs_is_not_cleaned(days):
+    with pytest.raises(NotEligible, match=f"'exports_staging_days' is '{days}'; write a number of days from 1"):
+        kept(days)
+
+
+def test_staging_is_kept_as_long_as_the_variable_says():
+    assert kept("1.5") == timedelta(hours=36)

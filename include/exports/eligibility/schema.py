@@ -51,3 +51,6 @@ def _changed(now: Mapping[str, str], before: Mapping[str, str]) -> Iterator[str]
             yield f"{name!r} is gone, it was {type_}"
         elif now[name] != type_:
             yield f"{name!r} is {now[name]}, it was {type_}"
+    order, former = [name for name in now if name in before], [name for name in before if name in now]
+    if order != former:
+        yield f"the order is {', '.join(map(repr, order))}, it was {', '.join(map(repr, former))}"

@@ -123,7 +123,12 @@ def test_the_asset_event_says_what_was_published(ended, root):
     assert document["meta"]["record_count"] == 200
     assert ended["delivers"]["published"] == published
     assert ended["delivers"]["events"] == [
-        published | {"window": "[2024-05-01T00:00:00+00:00, 2024-05-02T00:00:00+00:00)"}
+        published
+        | {
+            "window": "[2024-05-01T00:00:00+00:00, 2024-05-02T00:00:00+00:00)",
+            "window_start": "2024-05-01T00:00:00+00:00",
+            "window_end": "2024-05-02T00:00:00+00:00",
+        }
     ]
 
 
@@ -168,7 +173,7 @@ def test_who_is_to_be_told_is_told_that_a_run_began_and_delivered_and_where(ende
     assert [body["event"] for body in posted] == ["start", "success"]
     assert link.startswith("http")
     assert "/dags/delivers/runs/" in link
-    window = "2024-05-01T00:00:00+00:00 to 2024-05-02T00:00:00+00:00"
+    window = "[2024-05-01T00:00:00+00:00, 2024-05-02T00:00:00+00:00)"
     facts = {"export": "delivers", "window": window, "owner": "tests", "run": posted[0]["run"], "remedy": ""}
     assert posted == [
         facts | {"event": "start", "stage": "validate_eligibility", "reason": "", "link": link},

@@ -17,11 +17,13 @@ environment.prepare(home=Path(HOME.name) / "airflow", dotenv=Path(HOME.name) / "
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What shares servers stays together where tests run side by side: a file, a destination, the running Airflow."""
+    """Where tests run side by side, what shares servers stays together: a file, a destination, all that start Airflow,
+    which look for a free port one after the other. What takes longest begins first."""
+    items.sort(key=lambda item: "e2e" not in item.path.parts)
     for item in items:
         rig = item.callspec.params.get("rig", "") if hasattr(item, "callspec") else ""
-        place = item.path.parent if item.path.parent.name == "airflow" else item.path
-        item.add_marker(pytest.mark.xdist_group(f"{place}{rig}"))
+        starts_airflow = item.path.parent.name == "airflow" or item.path.name in {"test_access.py", "test_up.py"}
+        item.add_marker(pytest.mark.xdist_group("airflow" if starts_airflow else f"{item.path}{rig}"))
 
 
 @pytest.fixture(scope="session")

@@ -181,6 +181,19 @@ def test_a_window_that_is_none_is_refused(window):
     assert "Invalid value for --window" in wrong
 
 
+def test_an_export_on_an_asset_is_asked_for_both_ends_or_of_a_full_one_for_an_instant(dags):
+    put(dags, "incremental")
+    text = (dags / "incremental.py").read_text().replace('Daily(start="2024-05-01"', 'OnAsset(asset="orders"')
+    (dags / "incremental.py").write_text(text)
+    (dags / "full.py").write_text(text.replace("'incremental'", "'full'").replace('"incremental"', '"full"'))
+    both = ask("plan", "incremental", "--window", "2024-05-01..2024-05-02")[1]
+    assert both.startswith("window          [2024-04-30T15:00:00+00:00, 2024-05-01T15:00:00+00:00)\n")
+    assert "Invalid value for --window" in ask("plan", "incremental", "--window", "2024-05-01")[2]
+    assert "this run has no window" in ask("plan", "incremental")[2]
+    instant = ask("plan", "full", "--window", "2024-05-01")[1]
+    assert instant.startswith("window          everything as of 2024-04-30T15:00:00+00:00\n")
+
+
 def test_plan_refuses_what_it_cannot_answer_in_our_words(dags):
     code, said, wrong = ask("plan", "event")
     assert (code, said) == (2, "")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from include.exports import contract, sources
 from include.exports.columns import deliverable
 from include.exports.dataset import Source
-from include.exports.eligibility.columns import TIME_TYPES
+from include.exports.eligibility.columns import TIME_TYPES, time_problems
 from include.exports.errors import ExportError, NotEligible
 from include.exports.model import Definition
 from include.exports.sources import Request, lake
@@ -70,13 +70,22 @@ def _described(name: str, source: LakeSource | SqlSource) -> Offer:
         name=name,
         columns=tuple(f"{column.name} {column.type}" for column in columns),
         time_columns=tuple(_times(columns)),
-        problems=tuple(_problems(columns)),
+        problems=(*_time_problems(source, columns), *_problems(columns)),
     )
 
 
 def _times(columns: Sequence[Column]) -> Iterator[str]:
     for column in columns:
         yield from (f"{column.name} ({kind})" for kind in KINDS if str(column.type) in TIME_TYPES[kind])
+
+
+def _time_problems(source: LakeSource | SqlSource, columns: Sequence[Column]) -> Iterator[str]:
+    types = {column.name: column.type for column in columns}
+    time = source.time_column
+    if time and time.name not in types:
+        yield f"source.time_column: the source has no column {time.name!r}; name one that it has"
+    else:
+        yield from time_problems(source, types)
 
 
 def _problems(columns: Sequence[Column]) -> Iterator[str]:

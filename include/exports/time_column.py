@@ -96,7 +96,20 @@ def bound(instant: datetime, time_column: TimeColumn) -> datetime | date | int |
 
 
 def instant(value: Any, time_column: TimeColumn) -> datetime:
-    """When a record happened that has this value in the column, aware; of a day, when it ended."""
+    """When a record happened that has this value in the column, aware; of a day, when it ended.
+
+    Raises `NotEligible` for a value that is no time of the calendar, such as an infinite one or the end of all days.
+    """
+    try:
+        return _instant(value, time_column)
+    except (ValueError, OverflowError) as error:
+        raise NotEligible(
+            f"time column {time_column.name!r} ({time_column.format or time_column.kind}): {str(value)!r} is no time"
+            f" that says when a record happened ({error}); correct the record, or name another column"
+        ) from error
+
+
+def _instant(value: Any, time_column: TimeColumn) -> datetime:
     zone = ZoneInfo(time_column.timezone)
     match time_column.kind:
         case "epoch_seconds":

@@ -2,6 +2,7 @@
 
 import json
 
+import airflow  # noqa: F401  # configures logging when it is imported, after which a caplog begun before hears nothing
 import pytest
 
 from include.exports import Daily, DatasetExport, JsonFiles, LakeSource, LocalDestination, TimeColumn

@@ -34,6 +34,21 @@ def test_text_is_offered_once_its_types_are_declared(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("time_column", "problem"),
+    [
+        ({"name": "when"}, "source.time_column: the source has no column 'when'; name one that it has"),
+        ({"name": "at", "kind": "timestamp"}, "source.time_column: 'at' is TIMESTAMP WITH TIME ZONE, not of kind"),
+    ],
+)
+def test_a_time_column_that_no_window_can_be_compared_with_is_a_problem(rig, time_column, problem):
+    rig.lake(10)
+    source = {"type": "lake", "path": str(rig.root / "lake"), "time_column": time_column}
+    (offer,) = offers(json.dumps(source))
+    (said,) = offer.problems
+    assert said.startswith(problem)
+
+
 def test_a_database_is_offered_table_by_table(tmp_path, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_LITE", json.dumps({"conn_type": "sqlite", "host": str(tmp_path / "lite.db")}))
     with sqlite3.connect(tmp_path / "lite.db") as database:

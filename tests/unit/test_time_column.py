@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from include.exports.errors import NotEligible
-from include.exports.time_column import TimeColumn, bound
+from include.exports.time_column import TimeColumn, bound, instant
 
 NEW_YORK = ZoneInfo("America/New_York")
 MIDNIGHT = datetime(2013, 3, 10, tzinfo=NEW_YORK)
@@ -84,6 +84,22 @@ def test_the_repeated_hour_belongs_to_its_first_occurrence() -> None:
         datetime(2013, 10, 27, 3, 0),
         datetime(2013, 10, 27, 3, 0),
     ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "value"),
+    [
+        ({"kind": "date"}, date(9999, 12, 31)),
+        ({"kind": "date"}, "infinity"),
+        ({"kind": "epoch_seconds"}, 2**62),
+        ({"kind": "epoch_milliseconds"}, 2**62),
+        ({"kind": "text", "format": "%Y-%m-%d"}, "unknown"),
+        ({}, "infinity"),
+    ],
+)
+def test_a_value_that_is_no_time_of_the_calendar_is_refused(fields: dict[str, str], value: object) -> None:
+    with pytest.raises(NotEligible, match=f"time column 't' .*: '{value}' is no time that says when a record happened"):
+        instant(value, TimeColumn.model_validate({"name": "t", **fields}))
 
 
 @pytest.mark.parametrize(

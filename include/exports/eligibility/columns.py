@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from include.exports import contract, formats
 from include.exports.columns import HashMask, deliverable
@@ -77,13 +77,7 @@ def problems(export: Export, request: Request, available: Sequence[Column]) -> I
         yield f"{field}: the source has no column {name!r}; {hint}"
     if unknown:
         return
-    time = export.source.time_column
-    read_as_declared = isinstance(export.source, SqlSource) and time and time.name in export.source.types
-    if time and not read_as_declared and str(types[time.name]) not in TIME_TYPES[time.kind]:
-        yield (
-            f"source.time_column: {time.name!r} is {types[time.name]}, not of kind {time.kind!r} "
-            f"({' or '.join(TIME_TYPES[time.kind])}); correct the kind"
-        )
+    yield from time_problems(export.source, types)
     columns = delivered(export, wanted(export, available))
     try:
         deliverable([column.name for column in columns])
@@ -92,6 +86,17 @@ def problems(export: Export, request: Request, available: Sequence[Column]) -> I
     for problem in [*contract.problems(columns), *formats.module(export.files).problems(export.files, columns)]:
         yield f"{problem.field}: {problem.message}"
     yield from _changes(declared, types)
+
+
+def time_problems(source: Any, types: Mapping[str, DuckDBPyType]) -> Iterator[str]:
+    """Why a time column that the source has cannot be compared with a window."""
+    time = source.time_column
+    read_as_declared = isinstance(source, SqlSource) and time and time.name in source.types
+    if time and not read_as_declared and str(types[time.name]) not in TIME_TYPES[time.kind]:
+        yield (
+            f"source.time_column: {time.name!r} is {types[time.name]}, not of kind {time.kind!r} "
+            f"({' or '.join(TIME_TYPES[time.kind])}); correct the kind"
+        )
 
 
 def _changes(declared: Columns, types: Mapping[str, DuckDBPyType]) -> Iterator[str]:

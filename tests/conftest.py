@@ -16,6 +16,7 @@ HOME = TemporaryDirectory(prefix="exports-tests-")
 environment.prepare(home=Path(HOME.name) / "airflow", dotenv=Path(HOME.name) / ".env")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist, which reads the groups then
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where tests run side by side, what shares servers stays together: a file, a destination, all that start Airflow,
     which look for a free port one after the other. What takes longest begins first."""

@@ -59,7 +59,7 @@ new: .venv/synced ## Write a definition from a few answers
 	@$(PY) -m include.exports new
 
 test: .venv/synced $(AZURITE) $(OPENPGP) $(CHROMIUM) ## Run all tests
-	@$(PY) -m pytest -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+	@$(PY) -m pytest -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 e2e: .venv/synced $(CHROMIUM) ## Operate exports in a running Airflow: schedule, backfill, alert, kill
 	@$(PY) -m pytest tests/e2e/airflow

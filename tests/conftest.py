@@ -3,8 +3,10 @@
 import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from include.local import database, environment
 
@@ -16,15 +18,23 @@ HOME = TemporaryDirectory(prefix="exports-tests-")
 environment.prepare(home=Path(HOME.name) / "airflow", dotenv=Path(HOME.name) / ".env")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist, which reads the groups then
+class Together(LoadScopeScheduling):
+    """Gives tests that run side by side to processes by what they share: a file its servers, and those that start
+    Airflow the look for a free port, which takes one at a time."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "airflow" if "/airflow/" in file or file.endswith(("/test_access.py", "/test_up.py")) else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
+    """Called where tests run side by side."""
+    return Together(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run side by side, what shares servers stays together: a file, a destination, all that start Airflow,
-    which look for a free port one after the other. What takes longest begins first."""
+    """What takes longest begins first."""
     items.sort(key=lambda item: "e2e" not in item.path.parts)
-    for item in items:
-        rig = item.callspec.params.get("rig", "") if hasattr(item, "callspec") else ""
-        starts_airflow = item.path.parent.name == "airflow" or item.path.name in {"test_access.py", "test_up.py"}
-        item.add_marker(pytest.mark.xdist_group("airflow" if starts_airflow else f"{item.path}{rig}"))
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import airflow  # noqa: F401  # configures logging when it is imported, after which a caplog begun before hears nothing
 import pytest
+from airflow.sdk._shared.secrets_masker import reset_secrets_masker
 
 from include.exports import (
     Daily,
@@ -68,6 +69,13 @@ def _of_contract(item):
 def _kind(server):
     """The type of destination that a server is for."""
     return server.partition(" ")[0]
+
+
+@pytest.fixture(autouse=True)
+def forgets_secrets():
+    """Airflow makes one pattern of all secrets that a process has seen, and makes it anew for each further one."""
+    yield
+    reset_secrets_masker()
 
 
 @pytest.fixture(params=[*RIGS, *OTHERS])

@@ -22,7 +22,7 @@ from airflow.sdk import (
     task_group,
 )
 from airflow.sdk.definitions.callback import AsyncCallback  # airflow.sdk exports these without types
-from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
+from airflow.sdk.definitions.deadline import DeadlineAlert
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include.exports import trigger_form
@@ -33,6 +33,7 @@ from include.exports.errors import ExportError, NotEligible, NothingToExport
 from include.exports.lineage import report
 from include.exports.link import ManifestLink
 from include.exports.notice import late, tell
+from include.exports.overdue import FirstQueuedAt
 from include.exports.permissions import Person, acting_user, person
 from include.exports.schedules import OnAsset, Repeated
 from include.exports.timetable import timetable, upstream
@@ -87,7 +88,7 @@ def build(export: Export, doc: str | None) -> DAG:
         access_control={role: ACCESS[right] for role, right in export.access.items()} or None,
         max_active_tasks=8,
         deadline=DeadlineAlert(
-            reference=DeadlineReference.DAGRUN_QUEUED_AT,
+            reference=FirstQueuedAt(),
             interval=export.late_after,
             callback=AsyncCallback(late, kwargs=overdue),
             name="late",

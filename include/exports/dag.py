@@ -65,7 +65,11 @@ ACCESS = {
     "see": {"DAGs": {"can_read"}, "DAG Runs": {"can_read"}},
     "run": {"DAGs": {"can_read", "can_edit"}, "DAG Runs": {"can_read", "can_create"}},
 }
-"""What the rights of a role in a definition are in Airflow's words."""
+"""What the rights of a role in a definition are in Airflow's words.
+
+Airflow has no more rights than these to a single DAG. Those to tasks, logs and the like a role has for all exports that
+it sees, and gets from who makes it: docs/OPERATING.md.
+"""
 
 
 def build(export: Export, doc: str | None) -> DAG:
@@ -85,7 +89,7 @@ def build(export: Export, doc: str | None) -> DAG:
         doc_md=doc,
         tags=[*export.tags, "export", export.mode, export.destination.type, *_ends(export)],
         params=trigger_form.params(export),
-        access_control={role: ACCESS[right] for role, right in export.access.items()} or None,
+        access_control={role: ACCESS[right] for role, right in export.access.items()},  # none at all takes all back
         max_active_tasks=8,
         deadline=DeadlineAlert(
             reference=FirstQueuedAt(),

@@ -22,7 +22,7 @@ from airflow.sdk import (
     task_group,
 )
 from airflow.sdk.definitions.callback import AsyncCallback  # airflow.sdk exports these without types
-from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
+from airflow.sdk.definitions.deadline import DeadlineAlert
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include.exports import trigger_form
@@ -33,6 +33,7 @@ from include.exports.errors import ExportError, NotEligible, NothingToExport
 from include.exports.lineage import report
 from include.exports.link import ManifestLink
 from include.exports.notice import late, tell
+from include.exports.overdue import FirstQueuedAt
 from include.exports.permissions import Person, acting_user, person
 from include.exports.schedules import OnAsset, Repeated
 from include.exports.timetable import timetable, upstream
@@ -64,7 +65,11 @@ ACCESS = {
     "see": {"DAGs": {"can_read"}, "DAG Runs": {"can_read"}},
     "run": {"DAGs": {"can_read", "can_edit"}, "DAG Runs": {"can_read", "can_create"}},
 }
-"""What the rights of a role in a definition are in Airflow's words."""
+"""What the rights of a role in a definition are in Airflow's words.
+
+Airflow has no more rights than these to a single DAG. Those to tasks, logs and the like a role has for all exports that
+it sees, and gets from who makes it: docs/OPERATING.md.
+"""
 
 
 def build(export: Export, doc: str | None) -> DAG:
@@ -84,10 +89,10 @@ def build(export: Export, doc: str | None) -> DAG:
         doc_md=doc,
         tags=[*export.tags, "export", export.mode, export.destination.type, *_ends(export)],
         params=trigger_form.params(export),
-        access_control={role: ACCESS[right] for role, right in export.access.items()} or None,
+        access_control={role: ACCESS[right] for role, right in export.access.items()},  # none at all takes all back
         max_active_tasks=8,
         deadline=DeadlineAlert(
-            reference=DeadlineReference.DAGRUN_QUEUED_AT,
+            reference=FirstQueuedAt(),
             interval=export.late_after,
             callback=AsyncCallback(late, kwargs=overdue),
             name="late",

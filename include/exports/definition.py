@@ -120,7 +120,8 @@ class Export(Definition):
     """Mails links to the files to who triggered the run, or to the owner, and to declared others; not when absent."""
     access: dict[Annotated[str, Field(min_length=1)], Literal["see", "run"]] = {}
     """What roles may do that Airflow does not let see every DAG: `see` the export and its runs, or also `run` it, which
-    is to trigger, clear and pause it. Only Airflow's FAB auth manager asks for it; there each role must exist."""
+    is to trigger, backfill, clear, mark and pause it. Only Airflow's FAB auth manager asks for it. There each role must
+    have been made as docs/OPERATING.md says; a role that is no longer named loses the right."""
     late_after: timedelta = Field(default=timedelta(minutes=150), gt=timedelta())
     """A run that has not ended so long after it was queued is late; Adobe's delay alert has the same default."""
 

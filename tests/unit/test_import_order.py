@@ -21,7 +21,7 @@ ORDER = [
     ["pgp"],
     ["definition"],
     ["dataset"],
-    ["catalog", "timetable"],
+    ["catalog", "timetable", "overdue"],
     ["window"],
     ["cover"],
     ["notice"],

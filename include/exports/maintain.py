@@ -42,7 +42,8 @@ def maintain(root: str, conn_id: str | None, before: datetime, exports: Mapping[
 
     What a run may have left at its destination stays on record until it was removed there: its journals
     (`uploads-*.json`) are removed when a later run has published, and with that has removed what they name, or when
-    that was done here. A destination that cannot be asked is asked again the next time.
+    that was done here. Where runs of a window went to several destinations, what was published at one says nothing of
+    the others. A destination that cannot be asked is asked again the next time.
     """
     from airflow.sdk import ObjectStoragePath
 
@@ -53,8 +54,11 @@ def maintain(root: str, conn_id: str | None, before: datetime, exports: Mapping[
         found = {run: _files(run) for run in _folders(window, levels=1)}
         newest = {run: _written(inside) for run, inside in found.items()}
         old = [run for run in found if newest[run] < before.timestamp()]
+        staging = Staging(root, window.parent.name, window.name, run="maintenance", conn_id=conn_id)
+        if old and len({target.destination for target in staging.recorded()}) > 1:
+            published_at = 0.0
         if len(old) == len(found) and any(newest[run] >= published_at for run in old):
-            left = _sweep(exports, Staging(root, window.parent.name, window.name, run="maintenance", conn_id=conn_id))
+            left = _sweep(exports, staging)
             delivered += left or 0
             published_at = published_at if left is None else before.timestamp()
         for run in old:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
-from airflow.sdk import DAG, get_current_context, task
+from airflow.sdk import DAG, TaskInstanceState, get_current_context, task
 
 from include.exports.dag import staging_area
 from include.exports.definition import MAINTENANCE
@@ -64,7 +64,9 @@ def build(doc: str | None) -> DAG:
             from include.exports.endings import announce
 
             context, now = get_current_context(), datetime.now(UTC)
-            since = context["prev_start_date_success"] or now - timedelta(days=1)
+            # Not the run that succeeded last: cleaning may fail day after day, and the same would be told each time.
+            last = context["ti"].get_previous_ti(state=TaskInstanceState.SUCCESS)
+            since = last.start_date if last and last.start_date else now - timedelta(days=1)
             exports = [item.export for item in catalog.read().declared]
             return announce(exports, since, now, context["dag_run"].run_id, context["ti"].log_url)
 

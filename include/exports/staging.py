@@ -186,10 +186,9 @@ class Staging:
         place = Path(self._window.path)
         return shutil.disk_usage(next(folder for folder in (place, *place.parents) if folder.exists())).free
 
-    @property
-    def is_published(self) -> bool:
-        """Whether any run has published this window."""
-        return (self._window / "last_published.json").exists()
+    def has_published(self, place: str) -> bool:
+        """Whether any run has published this window at a destination."""
+        return place in (_load(self._window / "last_published.json") or {}).get("places", {})
 
     def last_published(self) -> Staging:
         """The staging of the run that published this window last. Raises `NotEligible` when there is none."""

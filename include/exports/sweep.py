@@ -5,18 +5,18 @@ from __future__ import annotations
 import logging
 import posixpath
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from include.exports.destinations import connect
 from include.exports.errors import DeliveryRefused
 from include.exports.manifest import Manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from include.exports.definition import Export
     from include.exports.destinations import Store
-    from include.exports.staging import Staging
+    from include.exports.staging import Staging, Target
 
 log = logging.getLogger(__name__)
 
@@ -24,20 +24,27 @@ log = logging.getLogger(__name__)
 def sweep(export: Export, staging: Staging) -> int | None:
     """Remove what runs of a window have written, that ended before they published. Returns how many files, or None
     when something was written where the export no longer delivers, or a manifest of the window cannot be read: then
-    nothing is removed.
+    nothing is removed there.
 
     No run of the window may be under way. `staging` is that of any run of it. Raises what the destination raises.
     """
+    declared = {each.place: each for each in (export.destination, *export.elsewhere.values())}
     recorded = staging.recorded()
-    if any(target.destination != export.destination.place for target in recorded):
-        return None
-    with connect(export.destination) as store, ExitStack() as alone:
-        for target in sorted(recorded, key=lambda target: target.key):
+    places = sorted({target.destination for target in recorded})
+    swept = [_sweep(declared[place], recorded, staging) for place in places if place in declared]
+    return None if None in swept or len(swept) < len(places) else sum(filter(None, swept))
+
+
+def _sweep(destination: Any, recorded: Mapping[Target, set[str]], staging: Staging) -> int | None:
+    """The same at one destination."""
+    here = {target: paths for target, paths in recorded.items() if target.destination == destination.place}
+    with connect(destination) as store, ExitStack() as alone:
+        for target in sorted(here, key=lambda target: target.key):
             alone.enter_context(staging.exclusive(target))
-        named = [named_by(target.manifest, store) for target in recorded]
-        if staging.is_published and None in named:
+        named = [named_by(target.manifest, store) for target in here]
+        if staging.has_published(destination.place) and None in named:
             return None
-        written = set().union(*recorded.values())
+        written = set().union(*here.values())
         return remove(store, written.difference(*(paths or () for paths in named)))
 
 

@@ -7,11 +7,13 @@ from threading import Event, Thread
 
 import pytest
 
+from include.exports import LocalDestination
 from include.exports.errors import NotEligible
 from include.exports.maintain import Removed, maintain
 from include.exports.maintenance import kept
 
 NOW = datetime(2024, 5, 8, tzinfo=UTC)
+JOURNAL = b'{"destination": "file:///out", "manifest": "events/_manifest.json", "paths": []}'
 
 
 @pytest.fixture
@@ -19,7 +21,7 @@ def write(tmp_path):
     def file(name: str, day: int) -> Path:
         path = tmp_path / "staging" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"12345")
+        path.write_bytes(JOURNAL if path.name.startswith("uploads-") else b"12345")
         at = datetime(2024, 5, day, tzinfo=UTC).timestamp()
         os.utime(path, (at, at))
         return path
@@ -93,6 +95,27 @@ def test_a_staging_area_that_is_not_there_yet_is_no_error(tmp_path):
 def test_staging_that_would_be_removed_from_under_runs_is_not_cleaned(days):
     with pytest.raises(NotEligible, match=f"'exports_staging_days' is '{days}'; write a number of days from 1"):
         kept(days)
+
+
+def test_what_a_run_has_left_elsewhere_is_removed_though_a_later_one_has_published_here(rig):
+    rig.lake(10)
+    partner = LocalDestination(path=str(rig.root / "elsewhere"))
+    rig.declare(elsewhere={"partner": partner})
+    here, staging = rig.export, f"file://{rig.root}/staging"
+    rig.export = here.at("partner")
+    rig.deliver()  # and is killed before it publishes
+    rig.export = here
+    rig.run()
+    published = rig.delivered()
+    (part,) = (rig.root / "elsewhere").rglob("part-*")
+
+    after = datetime.now(UTC) + timedelta(days=1)
+    assert maintain(staging, None, after, {}).delivered == 0, "its export is not declared"
+    assert part.exists()
+    assert maintain(staging, None, after, {"events": here}).delivered == 1
+    assert not part.exists()
+    assert rig.delivered() == published
+    assert left(rig.root) == [name for name in left(rig.root) if "uploads" not in name]
 
 
 def test_staging_is_kept_as_long_as_the_variable_says():

@@ -148,6 +148,12 @@ def emulator() -> KnowingEmulator:
 
 
 @cache
+def stranger() -> Key:
+    """A key that Google does not know. One for all tests, since making it takes a while."""
+    return Key()
+
+
+@cache
 def front() -> Front:
     """The server of Cloud Storage."""
     return Front(answer=emulator().respond, failure=failure)
@@ -176,7 +182,7 @@ class GcsRig(BehindFront):
         self._emulator.make_bucket(self._bucket)
         for name in ROLES:
             self.connect_as(name, name, self._emulator.key)
-        self.connect_as("wrong", "writer", Key())
+        self.connect_as("wrong", "writer", stranger())
         # google-auth asks a server of Google's in the background where an account may be used, and goes on without.
         monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
         self.destination = self.by("writer")

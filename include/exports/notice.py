@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Any
 
 from include.exports.alert import Alert, Alerts, Notice, Occasion, send
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from include.exports.definition import Export
+
+log = logging.getLogger(__name__)
 
 ALERTS_VARIABLE = "exports_alerts"
 """Airflow Variable with alerts of every export, besides its own: a JSON object `{"alerts": [{"type": ..., ...}]}`."""
@@ -25,8 +28,7 @@ def tell(event: Occasion, export: Export, context: Mapping[str, Any]) -> None:
         return
     reason, remedy = "", ""
     if event == "failure":
-        reason, _, remedy = str(context.get("exception")).rpartition("; ")  # the order of words in our errors
-        reason, remedy = (reason, remedy) if reason else (remedy, "read the task's log")
+        reason, remedy = _why(context.get("exception"))
     if event == "success":
         done = ti.xcom_pull(task_ids=ti.task_id)
         reason = "{rows:,} rows in {files} files, {bytes:,} bytes, generation {generation}: {manifest}".format(**done)
@@ -76,11 +78,20 @@ async def late(alerts: str, owner: str, after: str, context: Mapping[str, Any]) 
     await asyncio.to_thread(publish, Alerts.model_validate_json(alerts).alerts, notice)
 
 
+def _why(exception: BaseException | str | None) -> tuple[str, str]:
+    """Reason and remedy of a failure, in the order of words in our errors. A task that was lost has no exception."""
+    if exception is None:
+        return "its process was killed, or its worker was lost", "see whether memory ran out there, then clear the task"
+    reason, _, remedy = str(exception).rpartition("; ")
+    return (reason, remedy) if reason else (remedy, "read the task's log")
+
+
 def _covered(export: Export, context: Mapping[str, Any]) -> str:
-    """The window of the run of a task; empty when it is refused for having none."""
+    """The window of the run of a task; empty when it is refused for having none, and where the DAG processor tells of a
+    task that was lost: it knows less than a task does."""
     try:
         return str(cover(export, context))
-    except NotEligible:
+    except (NotEligible, KeyError):
         return ""
 
 
@@ -94,8 +105,13 @@ def _window(run: Mapping[str, Any]) -> str:
 
 
 def _of_all() -> tuple[Alert, ...]:
-    """The alerts of every export."""
+    """The alerts of every export. When the Variable is wrong there are none, and the log says so: an export's own are
+    sent all the same."""
     from airflow.sdk import Variable
 
     document = Variable.get(ALERTS_VARIABLE, default=None)
-    return Alerts.model_validate_json(document).alerts if document else ()
+    try:
+        return Alerts.model_validate_json(document).alerts if document else ()
+    except ValueError as error:
+        log.warning("nobody is told through Airflow Variable %r, which cannot be read: %s", ALERTS_VARIABLE, error)
+        return ()

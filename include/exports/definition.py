@@ -123,7 +123,7 @@ class Export(Definition):
     is to trigger, backfill, clear, mark and pause it. Only Airflow's FAB auth manager asks for it. There each role must
     have been made as docs/OPERATING.md says; a role that is no longer named loses the right."""
     late_after: timedelta = Field(default=timedelta(minutes=150), gt=timedelta())
-    """A run that has not ended so long after it was queued is late; Adobe's delay alert has the same default."""
+    """A run that has not ended so long after it was first queued is late; Adobe's delay alert has the same default."""
 
     STAGED: ClassVar[frozenset[str]] = frozenset({"source", "mode"})
     """The fields that the staged records depend on."""

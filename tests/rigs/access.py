@@ -44,7 +44,7 @@ EXPORT = """airflow_dag(
 """
 DAY = datetime(2024, 5, 1, tzinfo=UTC)
 """The window that the exports have run for begins here."""
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
 """What Airflow gets to start, to answer, and to end."""
 
 

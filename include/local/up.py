@@ -57,6 +57,7 @@ def main() -> None:
         environment.write_secret(home / PASSWORDS, json.dumps({USER: secrets.token_urlsafe(12)}))
     with output_to(logs / "database.log"):
         database.initialize()
+        _configure()
     if commands:
         console.print(f"Starting what has ended of Airflow at {address.read_text()}: {', '.join(missing)}")
     else:
@@ -75,6 +76,14 @@ def main() -> None:
         console.print(f"{file} cannot be read:\n{reason}")
     console.print(f"Airflow runs at {address.read_text()}, {_login(home)}; make down stops it")
     console.print(f"Exports: {', '.join(sorted(airflow.dags()))}")
+
+
+def _configure() -> None:
+    """Write Airflow's own configuration, if there is none: components that start at once would each make a key for
+    what they encrypt, and not read what the others have written."""
+    from airflow.configuration import write_default_airflow_configuration_if_needed
+
+    write_default_airflow_configuration_if_needed()
 
 
 def _start(components: Sequence[str], record: Path, address: str, logs: Path) -> dict[Path, Popen[bytes]]:

@@ -52,6 +52,8 @@ def test_airflow_runs_a_dag_in_the_background_until_it_is_stopped(home: Path) ->
 
     address = (home / "address").read_text()
     assert f"Airflow runs at {address}" in said
+    written = [(home / name).stat().st_mtime for name in ("airflow.cfg", "address")]
+    assert written == sorted(written), "one key for all, before there is a component that would make its own"
     assert "Exports: greet\n" in said
     assert "\nbroken.py cannot be read:\n" in said
     assert "ValueError: broken on purpose" in said

@@ -39,7 +39,7 @@ from include.exports.schedules import OnAsset, Repeated
 from include.exports.timetable import timetable, upstream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from include.exports.definition import Export
     from include.exports.stages import Stages
@@ -61,7 +61,7 @@ AUDIT_VARIABLE = "exports_audit"
 AUDIT_CONNECTION_VARIABLE = "exports_audit_conn_id"
 """Airflow Variable with the connection of the audit area, when that is an object store."""
 
-ACCESS = {
+ACCESS: dict[str, dict[str, Collection[str]]] = {
     "see": {"DAGs": {"can_read"}, "DAG Runs": {"can_read"}},
     "run": {"DAGs": {"can_read", "can_edit"}, "DAG Runs": {"can_read", "can_create"}},
 }
@@ -89,7 +89,6 @@ def build(export: Export, doc: str | None) -> DAG:
         doc_md=doc,
         tags=[*export.tags, "export", export.mode, export.destination.type, *_ends(export)],
         params=trigger_form.params(export),
-        access_control={role: ACCESS[right] for role, right in export.access.items()},  # none at all takes all back
         max_active_tasks=8,
         deadline=DeadlineAlert(
             reference=FirstQueuedAt(),
@@ -167,6 +166,8 @@ def build(export: Export, doc: str | None) -> DAG:
             send_links(last)
         if export.mode == "incremental" and isinstance(export.schedule, OnAsset):
             _run_other_windows(export, export.schedule)
+    # None at all takes back what a former definition gave. Handed to DAG, it would make each parse warn.
+    dag.access_control = {role: ACCESS[right] for role, right in export.access.items()}
     return dag
 
 

@@ -58,8 +58,8 @@ doctor: .venv/synced ## Try out the destination of an export: NAME=...
 new: .venv/synced ## Write a definition from a few answers
 	@$(PY) -m include.exports new
 
-test: .venv/synced $(AZURITE) $(OPENPGP) $(CHROMIUM) ## Run all tests
-	@$(PY) -m pytest -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
+test: .venv/synced $(AZURITE) $(OPENPGP) $(CHROMIUM) ## Run all tests, in several processes if you like: [JOBS=2]
+	@$(PY) -m pytest $(if $(JOBS),-n $(JOBS) --dist loadscope --no-loadscope-reorder)
 
 e2e: .venv/synced $(CHROMIUM) ## Operate exports in a running Airflow: schedule, backfill, alert, kill
 	@$(PY) -m pytest tests/e2e/airflow

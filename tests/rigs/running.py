@@ -50,6 +50,7 @@ class Airflow:
             try:
                 return self.rest.ask(f"/api/v2{path}", body, method)
             except HTTPError as error:
+                error.close()  # its connection, which who catches it would leave open
                 if error.code < HTTPStatus.INTERNAL_SERVER_ERROR:
                     raise
                 time.sleep(0.5)

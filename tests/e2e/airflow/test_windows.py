@@ -104,8 +104,8 @@ def test_events_that_another_system_posts_say_their_windows_and_so_do_those_of_a
 
 
 def test_an_event_without_a_window_fails_its_run(running):
-    running.ended("posted", "asset_triggered", count=1)
-    before = len(running.runs("posted", "asset_triggered"))
+    running.unpause("posted")
+    before = len(running.ended("posted", "asset_triggered", count=0))
     post(running, "outside")
     runs = running.ended("posted", "asset_triggered", count=before + 1)
     assert [run["state"] for run in runs][-1] == "failed"

@@ -107,9 +107,10 @@ $(UV):
 	@$(UV) pip sync --quiet --require-hashes --python .venv/bin/python requirements.lock
 	@touch $@
 
-# What comes from npm: Azurite, and what decrypts and looks at pages in the tests. What is installed says so with a copy of its lock: a
-# folder that two checkouts share is left alone, and one that was interrupted is made again. A lock is made, without the
-# addresses of a registry, by: .venv/bin/npm install --prefix <folder> --package-lock-only --omit-lockfile-registry-resolved
+# What comes from npm: Azurite, and what decrypts and looks at pages in the tests. What is installed says so with a copy
+# of its lock: a folder that two checkouts share is left alone, and one that was interrupted is made again. A lock is made,
+# without the addresses of a registry, by:
+# .venv/bin/npm install --prefix <folder> --package-lock-only --omit-lockfile-registry-resolved
 $(AZURITE): include/local/azurite/package-lock.json
 $(OPENPGP): tests/rigs/openpgp/package-lock.json
 $(CHROMIUM): tests/rigs/chromium/package-lock.json

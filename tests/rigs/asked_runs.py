@@ -7,23 +7,16 @@ the trigger form. Each line of the output has the run's state, the states of its
 """
 
 import json
-import os
 import sys
 from datetime import datetime
 from pathlib import Path
 
-from include.local import database, environment
+from tests.rigs import own_airflow
 
 home, folder = Path(sys.argv[1]), Path(sys.argv[2])
-for name in [name for name in os.environ if name.startswith("AIRFLOW__") or name == "AIRFLOW_HOME"]:
-    del os.environ[name]
-os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(folder)
-environment.prepare(home=home, dotenv=home / ".env")
-output = os.fdopen(os.dup(1), "w")
-os.dup2(2, 1)  # Airflow logs to stdout
-database.initialize()
+output = own_airflow.begin(home, folder)
 
-from include.exports import catalog, dag  # noqa: E402  # after the environment is prepared
+from include.exports import catalog, dag  # noqa: E402  # after Airflow is configured
 
 declared = {item.export.name: item.export for item in catalog.read(folder).declared}
 for line in sys.stdin:

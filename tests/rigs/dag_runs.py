@@ -7,24 +7,17 @@ of its tasks, what was published, and the asset events.
 """
 
 import json
-import os
 import sys
 from datetime import datetime
 from pathlib import Path
 
-from include.local import database, environment
+from tests.rigs import own_airflow
 
 home, folder = Path(sys.argv[1]), Path(sys.argv[2])
 start, end = (datetime.fromisoformat(text) for text in sys.argv[3:5])
-for name in [name for name in os.environ if name.startswith("AIRFLOW__") or name == "AIRFLOW_HOME"]:
-    del os.environ[name]
-os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(folder)
-environment.prepare(home=home, dotenv=home / ".env")
-output = os.fdopen(os.dup(1), "w")
-os.dup2(2, 1)  # Airflow logs to stdout
-database.initialize()
+output = own_airflow.begin(home, folder)
 
-from airflow.models.asset import AssetEvent, AssetModel  # noqa: E402  # after the environment is prepared
+from airflow.models.asset import AssetEvent, AssetModel  # noqa: E402  # after Airflow is configured
 from airflow.models.dagrun import DagRun  # noqa: E402
 from airflow.utils.session import create_session  # noqa: E402
 from sqlalchemy import select  # noqa: E402

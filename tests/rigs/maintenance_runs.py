@@ -12,18 +12,12 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from include.local import database, environment
+from tests.rigs import own_airflow
 
 home, folder = Path(sys.argv[1]), Path(sys.argv[2])
-for name in [name for name in os.environ if name.startswith("AIRFLOW__") or name == "AIRFLOW_HOME"]:
-    del os.environ[name]
-os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(folder)
-environment.prepare(home=home, dotenv=home / ".env")
-output = os.fdopen(os.dup(1), "w")
-os.dup2(2, 1)  # Airflow logs to stdout
-database.initialize()
+output = own_airflow.begin(home, folder)
 
-from airflow.dag_processing.dagbag import DagBag  # noqa: E402  # after the environment is prepared
+from airflow.dag_processing.dagbag import DagBag  # noqa: E402  # after Airflow is configured
 
 dag = DagBag().dags["exports_maintenance"]
 begun = datetime.now(UTC)

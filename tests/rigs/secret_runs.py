@@ -7,23 +7,16 @@ masks them in a worker's files, and go to stderr. One line of JSON for each run:
 """
 
 import json
-import os
 import sys
 from datetime import datetime
 from pathlib import Path
 
-from include.local import database, environment
+from tests.rigs import own_airflow
 
 home, folder, changes = map(Path, sys.argv[1:4])
-for name in [name for name in os.environ if name.startswith("AIRFLOW__") or name == "AIRFLOW_HOME"]:
-    del os.environ[name]
-os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(folder)
-environment.prepare(home=home, dotenv=home / ".env")
-output = os.fdopen(os.dup(1), "w")
-os.dup2(2, 1)  # Airflow logs to stdout
-database.initialize()
+output = own_airflow.begin(home, folder)
 
-from airflow.sdk.log import configure_logging  # noqa: E402  # after the environment is prepared
+from airflow.sdk.log import configure_logging  # noqa: E402  # after Airflow is configured
 
 from include.exports import catalog  # noqa: E402
 from include.exports.definition import Export  # noqa: E402
